@@ -1,0 +1,108 @@
+package mta
+
+import "time"
+
+// BlindSpot is something that mtawatch should see and does not.
+type BlindSpot struct {
+	Source string    `json:"source"`           // a log file, "queue", "connections", "processes", "store"
+	Kind   BlindKind `json:"kind"`             // what is wrong with it
+	Since  time.Time `json:"since"`            //
+	Text   string    `json:"text"`             // in words
+	Advice string    `json:"advice,omitempty"` // what the operator can do
+}
+
+// BlindKind says what is wrong with a source.
+type BlindKind string
+
+// The kinds of blind spot.
+const (
+	BlindMissing       BlindKind = "missing"
+	BlindUnreadable    BlindKind = "unreadable"
+	BlindSilent        BlindKind = "silent"
+	BlindNotUnderstood BlindKind = "not-understood"
+	BlindFailing       BlindKind = "failing"
+	BlindLost          BlindKind = "lost" // lines are gone that were never read
+	BlindBehind        BlindKind = "behind"
+)
+
+// Baseline is what is normal for one series at one moment.
+type Baseline struct {
+	Series      string        `json:"series"`
+	Time        time.Time     `json:"time"`
+	Low         float64       `json:"low"`
+	Middle      float64       `json:"middle"`
+	High        float64       `json:"high"`
+	LearnedFrom time.Duration `json:"learned_from"`
+}
+
+// Anomaly is a series that is not what it normally is.
+type Anomaly struct {
+	Series string    `json:"series"`
+	Since  time.Time `json:"since"` // when the change began
+	Time   time.Time `json:"time"`  // when it was noticed
+	Value  float64   `json:"value"`
+	Low    float64   `json:"low"`
+	High   float64   `json:"high"`
+	Rarity float64   `json:"rarity"` // log10 of the return period in hours
+}
+
+// FindingCode names a kind of incident.
+type FindingCode string
+
+// The finding codes.
+const (
+	FindingQueueGrowing         FindingCode = "queue-growing"
+	FindingQueueNotDraining     FindingCode = "queue-not-draining"
+	FindingQueueOldMail         FindingCode = "queue-old-mail"
+	FindingMailHeld             FindingCode = "mail-held"
+	FindingDiskFilling          FindingCode = "disk-filling"
+	FindingDestinationTimingOut FindingCode = "destination-timing-out"
+	FindingDestinationRefusing  FindingCode = "destination-refusing"
+	FindingProviderThrottling   FindingCode = "provider-throttling"
+	FindingBlocklisted          FindingCode = "blocklisted"
+	FindingOwnDNSDead           FindingCode = "own-dns-dead"
+	FindingNetworkBroken        FindingCode = "network-broken"
+	FindingOwnResourceFailing   FindingCode = "own-resource-failing"
+	FindingBounceSurge          FindingCode = "bounce-surge"
+	FindingFloodOneSource       FindingCode = "flood-one-source"
+	FindingFloodManySources     FindingCode = "flood-many-sources"
+	FindingSYNBacklog           FindingCode = "syn-backlog"
+	FindingCloseWaitLeak        FindingCode = "close-wait-leak"
+	FindingAcceptQueueOverflow  FindingCode = "accept-queue-overflow"
+	FindingServerProcessOverage FindingCode = "server-process-overage"
+	FindingProcessLimitReached  FindingCode = "process-limit-reached"
+	FindingDispatcherDown       FindingCode = "dispatcher-down"
+	FindingJobControllerDown    FindingCode = "job-controller-down"
+	FindingDaemonDuplicate      FindingCode = "daemon-duplicate"
+	FindingDaemonFlapping       FindingCode = "daemon-flapping"
+	FindingMailStopped          FindingCode = "mail-stopped"
+	FindingSenderBurst          FindingCode = "sender-burst"
+	FindingMailLoop             FindingCode = "mail-loop"
+	FindingBlindSpot            FindingCode = "blind-spot"
+)
+
+// Finding is one incident: what is wrong, since when, why, and what to do.
+type Finding struct {
+	Code       FindingCode   `json:"code"`
+	Title      string        `json:"title"`
+	Severity   Severity      `json:"severity"`
+	Instance   string        `json:"instance,omitempty"`
+	Since      time.Time     `json:"since"` // when the change began, not when it was noticed
+	Noticed    time.Time     `json:"noticed"`
+	Cause      string        `json:"cause"` // one sentence
+	Evidence   []Evidence    `json:"evidence"`
+	RuledOut   []string      `json:"ruled_out,omitempty"`
+	Advice     []string      `json:"advice"`
+	Confidence float64       `json:"confidence"` // 0 to 1
+	DependsOn  []FindingCode `json:"depends_on,omitempty"`
+}
+
+// Evidence is one proof: a number with its normal range, or log lines.
+type Evidence struct {
+	Text   string   `json:"text"`
+	Series string   `json:"series,omitempty"`
+	Value  *float64 `json:"value,omitempty"`
+	Low    *float64 `json:"low,omitempty"`
+	High   *float64 `json:"high,omitempty"`
+	Lines  []string `json:"lines,omitempty"`
+}

@@ -1,0 +1,58 @@
+package mta
+
+// Instance is one MTA on this machine, with the paths that an adapter needs.
+type Instance struct {
+	MTA       string `json:"mta"`  // the adapter's name: "postfix"
+	Name      string `json:"name"` // as its log calls it (Postfix: syslog_name): "postfix-out"
+	Version   string `json:"version,omitempty"`
+	ConfigDir string `json:"config_dir,omitempty"`
+	QueueDir  string `json:"queue_dir,omitempty"`
+	Running   bool   `json:"running"`
+
+	Logs    []LogSource `json:"logs,omitempty"`   // where it writes, best first
+	Listen  []Listen    `json:"listen,omitempty"` // where it accepts SMTP
+	Queues  []string    `json:"queues,omitempty"` // the names of its queues
+	Notes   []string    `json:"notes,omitempty"`  // what could not be found out, and what to do about it
+	MaxProc int         `json:"max_proc,omitempty"`
+}
+
+// LogSource is one place where an MTA writes its log.
+type LogSource struct {
+	Kind        LogKind  `json:"kind"`
+	Path        string   `json:"path,omitempty"`        // file
+	Identifiers []string `json:"identifiers,omitempty"` // journal: SYSLOG_IDENTIFIER values or prefixes ending in "/"
+	Units       []string `json:"units,omitempty"`       // journal: systemd units
+	Namespace   string   `json:"namespace,omitempty"`   // journal namespace; "" is the machine's own
+	Directory   string   `json:"directory,omitempty"`   // journal files in this directory instead
+}
+
+// Name identifies the source in messages, labels and checkpoints.
+func (s LogSource) Name() string {
+	if s.Kind == LogJournal {
+		switch {
+		case s.Directory != "":
+			return "journal:" + s.Directory
+		case s.Namespace != "":
+			return "journal:" + s.Namespace
+		}
+		return "journal"
+	}
+	return s.Path
+}
+
+// LogKind says how a log source is read.
+type LogKind string
+
+// The kinds of log source.
+const (
+	LogFile    LogKind = "file"
+	LogJournal LogKind = "journal"
+)
+
+// Listen is one socket on which an MTA accepts SMTP.
+type Listen struct {
+	Service string `json:"service"` // the MTA's name for it: "smtp", "submission"
+	Address string `json:"address,omitempty"`
+	Port    uint16 `json:"port"`
+	MaxProc int    `json:"max_proc,omitempty"` // process limit of the service; 0 unknown or none
+}

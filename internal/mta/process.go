@@ -1,0 +1,26 @@
+package mta
+
+import "time"
+
+// Process is one process of the machine, as /proc shows it. Fields that the
+// reader may not see are empty.
+type Process struct {
+	PID    int       `json:"pid"`
+	PPID   int       `json:"ppid"`
+	Name   string    `json:"name"` // /proc/PID/comm
+	Exe    string    `json:"exe,omitempty"`
+	Args   []string  `json:"args,omitempty"`
+	Cwd    string    `json:"cwd,omitempty"`
+	UID    int       `json:"uid"`
+	State  string    `json:"state"` // one letter: R, S, D, T, Z
+	Start  time.Time `json:"start"`
+	CPU    float64   `json:"cpu_seconds"`
+	Memory int64     `json:"rss_bytes"`
+}
+
+// RoleProcess is a process with the role that it plays for an instance.
+type RoleProcess struct {
+	Process
+	Role     Role   `json:"role"`
+	Instance string `json:"instance"`
+}
