@@ -1,0 +1,335 @@
+// Package view holds the read-only questions that every surface asks — the
+// command line, the HTTP API, the dashboard, Prometheus — and the answers as
+// plain data. The JSON of these types is the JSON of the HTTP API and of
+// every command's --json.
+//
+// An answer that could not be had says so: Unknown gives the reason, and the
+// figure beside it is absent, never zero.
+package view
+
+import (
+	"context"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// Source answers the questions. The daemon answers from what it watches; a
+// client asks a running daemon over HTTP; a look answers from the machine as
+// it is at this moment, when no daemon runs.
+type Source interface {
+	Status(ctx context.Context) (Status, error)
+	Queue(ctx context.Context, q QueueQuery) (Queue, error)
+	Messages(ctx context.Context, q MessageQuery) (Messages, error)
+	Failures(ctx context.Context, q FailureQuery) (Failures, error)
+	Connections(ctx context.Context, q ConnectionQuery) (Connections, error)
+	Processes(ctx context.Context, q ProcessQuery) (Processes, error)
+	Doctor(ctx context.Context) (Doctor, error)
+	// Trace calls yield for each step found, oldest first within a log, and
+	// progress now and then. It ends early when yield gives false.
+	Trace(ctx context.Context, q TraceQuery, yield func(TraceStep) bool, progress func(Progress)) (TraceSummary, error)
+	// Metrics gives the current value of every series, for /metrics.
+	Metrics(ctx context.Context) ([]mta.Sample, error)
+}
+
+// Status is the four vital signs of every instance, as facts.
+type Status struct {
+	Time      time.Time        `json:"time"`
+	Daemon    *Daemon          `json:"daemon"` // null: no daemon runs, this is a look at the machine as it is
+	Instances []InstanceStatus `json:"instances"`
+	Sources   []SourceState    `json:"sources"`
+	Blind     []mta.BlindSpot  `json:"blind_spots"`
+}
+
+// Daemon is the running mtawatch.
+type Daemon struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	Memory  int64     `json:"rss_bytes"`
+	CPU     float64   `json:"cpu_seconds"`
+	Dropped int64     `json:"dropped_samples"`
+}
+
+// InstanceStatus is one MTA's four signs.
+type InstanceStatus struct {
+	mta.Instance
+	Queue       QueueStatus      `json:"queue"`
+	Failures    FailureStatus    `json:"failures"`
+	Connections ConnectionStatus `json:"connections"`
+	Processes   ProcessStatus    `json:"processes"`
+}
+
+// QueueStatus is the first sign in short.
+type QueueStatus struct {
+	Time     time.Time        `json:"time,omitzero"`
+	Messages *int64           `json:"messages"` // null when unknown
+	Bytes    *int64           `json:"bytes"`
+	Queues   []mta.QueueCount `json:"queues"`
+	FromLog  *LogQueue        `json:"from_log,omitempty"`
+	Unknown  string           `json:"unknown,omitempty"`
+}
+
+// LogQueue is the queue as the log alone tells it: messages seen to enter
+// and not seen to leave.
+type LogQueue struct {
+	Messages int64     `json:"messages"`
+	Oldest   time.Time `json:"oldest,omitzero"`
+	Since    time.Time `json:"since,omitzero"` // the log is known from here on
+}
+
+// FailureStatus is the second sign in short: attempts in a window.
+type FailureStatus struct {
+	Window   time.Duration    `json:"window_ns"`
+	Received *int64           `json:"received"` // null when unknown
+	Attempts map[string]int64 `json:"attempts"` // by status
+	Causes   map[string]int64 `json:"causes"`   // of what was not sent
+	Rejects  int64            `json:"rejects"`
+	Unknown  string           `json:"unknown,omitempty"`
+}
+
+// ConnectionStatus is the third sign in short.
+type ConnectionStatus struct {
+	Time    time.Time `json:"time,omitzero"`
+	Ports   []PortRow `json:"ports"`
+	Unknown string    `json:"unknown,omitempty"`
+}
+
+// ProcessStatus is the fourth sign in short.
+type ProcessStatus struct {
+	Time    time.Time      `json:"time,omitzero"`
+	Roles   map[string]int `json:"roles"`
+	Unknown string         `json:"unknown,omitempty"`
+}
+
+// SourceState is how one source is doing.
+type SourceState struct {
+	Source      string         `json:"source"`
+	Up          bool           `json:"up"`
+	Lines       int64          `json:"lines"`
+	Events      int64          `json:"events"`
+	Ignored     int64          `json:"ignored"`
+	Unknown     int64          `json:"unknown"`
+	Malformed   int64          `json:"malformed"`
+	Behind      int64          `json:"behind_bytes"`
+	LastLine    time.Time      `json:"last_line,omitzero"` // the stamp of the newest line read
+	LastUnknown []string       `json:"last_unknown,omitempty"`
+	LastBad     []string       `json:"last_malformed,omitempty"`
+	Blind       *mta.BlindSpot `json:"blind_spot,omitempty"`
+}
+
+// QueueQuery asks for the queue by destination and age. Zero values: every
+// instance, every queue, 20 destinations.
+type QueueQuery struct {
+	Instance string
+	Queues   []string
+	Top      int
+	Fresh    bool // list the queue now instead of giving the last listing
+}
+
+// Queue is the queue by destination and age. Bytes is null when unknown.
+type Queue struct {
+	Time     time.Time        `json:"time"` // of the counts
+	Messages *int64           `json:"messages"`
+	Bytes    *int64           `json:"bytes"`
+	Queues   map[string]int64 `json:"queues"`
+	Detail   []QueueDetail    `json:"detail,omitempty"`
+	Unknown  string           `json:"unknown,omitempty"`
+}
+
+// QueueDetail is one instance's queue.
+type QueueDetail struct {
+	Instance   string           `json:"instance"`
+	Queues     []mta.QueueCount `json:"queues"`
+	ListedAt   time.Time        `json:"listed_at,omitzero"` // when the table below was read
+	Ages       []string         `json:"ages"`               // the age columns: "5m", "10m", ...
+	Rows       []QueueRow       `json:"destinations"`
+	Other      *QueueRow        `json:"other,omitempty"`
+	FromLog    *LogQueue        `json:"from_log,omitempty"`
+	Unknown    string           `json:"unknown,omitempty"`
+	ListFailed string           `json:"list_unknown,omitempty"` // why there is no table
+}
+
+// QueueRow is one destination: messages by age, the oldest, and the reason
+// that the MTA gave last.
+type QueueRow struct {
+	Destination string    `json:"destination"`
+	Messages    int64     `json:"messages"`
+	Ages        []int64   `json:"ages"`
+	Oldest      time.Time `json:"oldest,omitzero"`
+	Reason      string    `json:"reason,omitempty"`
+}
+
+// MessageQuery asks for single messages of the queue, read at this moment.
+type MessageQuery struct {
+	Instance    string
+	Queue       string
+	Destination string // the domain of a recipient
+	Sender      string
+	ID          string
+	Limit       int // 0: 100
+}
+
+// Messages are single messages of the queue.
+type Messages struct {
+	Time     time.Time     `json:"time"`
+	Messages []MessageItem `json:"messages"`
+	More     bool          `json:"more"` // the limit cut the list
+	Unknown  string        `json:"unknown,omitempty"`
+}
+
+// MessageItem is one queued message of one instance.
+type MessageItem struct {
+	Instance string `json:"instance"`
+	mta.QueuedMessage
+}
+
+// FailureQuery asks for failures by cause and destination.
+type FailureQuery struct {
+	Instance    string
+	Window      time.Duration // 0: one hour; at most 24 h
+	Top         int           // 0: 20
+	Cause       string
+	Destination string
+	Inbound     bool // rejects of clients instead of deliveries
+}
+
+// Failures are attempts that did not succeed, by cause and destination.
+type Failures struct {
+	Time     time.Time        `json:"time"`
+	Window   time.Duration    `json:"window_ns"`
+	Since    time.Time        `json:"since"`    // what was really covered
+	Attempts map[string]int64 `json:"attempts"` // by status
+	Causes   map[string]int64 `json:"causes"`
+	Rows     []FailureRow     `json:"failures"`
+	Other    int64            `json:"other"` // failures outside the rows
+	Rejects  []RejectRow      `json:"rejects,omitempty"`
+	Unknown  string           `json:"unknown,omitempty"`
+}
+
+// FailureRow is one cause at one destination.
+type FailureRow struct {
+	Instance    string    `json:"instance"`
+	Destination string    `json:"destination"`
+	Cause       mta.Cause `json:"cause"`
+	Scope       mta.Scope `json:"scope"`
+	Deferred    int64     `json:"deferred"`
+	Bounced     int64     `json:"bounced"` // and expired
+	Sent        int64     `json:"sent"`    // to the same destination in the window
+	First       time.Time `json:"first"`
+	Last        time.Time `json:"last"`
+	Reply       string    `json:"reply"` // the last one, as logged
+	DSN         string    `json:"dsn,omitempty"`
+	Code        int       `json:"code,omitempty"`
+	Relay       string    `json:"relay,omitempty"`
+	QueueID     string    `json:"queue_id,omitempty"` // the last message concerned
+}
+
+// RejectRow is one reason for which clients were refused.
+type RejectRow struct {
+	Instance string    `json:"instance"`
+	Stage    mta.Stage `json:"stage"`
+	Cause    mta.Cause `json:"cause"`
+	Class    string    `json:"class"` // "4xx", "5xx" or ""
+	Count    int64     `json:"count"`
+	Last     time.Time `json:"last"`
+	Reply    string    `json:"reply"`
+}
+
+// ConnectionQuery asks for the inbound sockets.
+type ConnectionQuery struct {
+	Port  uint16
+	State string
+	Top   int // remote addresses; 0: 50
+}
+
+// Connections are the inbound sockets by remote address and state.
+type Connections struct {
+	Time        time.Time             `json:"time"`
+	Connections []mta.Connection      `json:"connections"`
+	Ports       []PortRow             `json:"ports,omitempty"`
+	Counters    *mta.ListenerCounters `json:"counters,omitempty"`
+	Source      string                `json:"source"`
+	Skipped     int                   `json:"skipped,omitempty"` // lines of a saved listing that could not be read
+	Unknown     string                `json:"unknown,omitempty"`
+}
+
+// PortRow is one listening port.
+type PortRow struct {
+	Port        uint16         `json:"port"`
+	Service     string         `json:"service,omitempty"`
+	Listening   bool           `json:"listening"`
+	AcceptQueue int            `json:"accept_queue"`
+	AcceptLimit int            `json:"accept_limit"`
+	States      map[string]int `json:"states"`
+	Sources     int            `json:"sources"`
+	TopSource   int            `json:"top_source"` // connections of the largest source
+	Closed      *int64         `json:"closed"`     // since the watch began; null when unknown
+}
+
+// ProcessQuery asks for the MTA's processes.
+type ProcessQuery struct{ Instance string }
+
+// Processes are the MTA's processes with their roles.
+type Processes struct {
+	Time      time.Time         `json:"time"`
+	Processes []mta.RoleProcess `json:"processes"`
+	Roles     []RoleRow         `json:"roles"`
+	Unknown   string            `json:"unknown,omitempty"`
+}
+
+// RoleRow is one role of one instance.
+type RoleRow struct {
+	Instance string    `json:"instance"`
+	Role     mta.Role  `json:"role"`
+	Count    int       `json:"count"`
+	Oldest   time.Time `json:"oldest,omitzero"` // start of the oldest
+	Restarts *int64    `json:"restarts"`        // seen since the store began; null when not watched
+}
+
+// Doctor lists what mtawatch can and cannot see here.
+type Doctor struct {
+	Time   time.Time     `json:"time"`
+	Checks []DoctorCheck `json:"checks"`
+}
+
+// DoctorCheck is one thing that mtawatch wants to see.
+type DoctorCheck struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Text   string `json:"text"`
+	Advice string `json:"advice,omitempty"` // the command that would mend it
+}
+
+// TraceQuery asks what happened to a message: a queue id, a Message-ID or an
+// address (or a part of one).
+type TraceQuery struct {
+	Text  string
+	Since time.Time // only logs written after; zero: all
+	Limit int       // messages; 0: 100
+}
+
+// TraceStep is one event of a message that was asked for.
+type TraceStep struct {
+	Source string    `json:"source"` // the log file
+	Text   string    `json:"line"`   // as logged
+	Event  mta.Event `json:"event"`
+}
+
+// TraceSummary says what a trace looked at.
+type TraceSummary struct {
+	Messages int      `json:"messages"`
+	Steps    int      `json:"steps"`
+	Lines    int64    `json:"lines"`
+	Bytes    int64    `json:"bytes"`
+	Files    []string `json:"files"`
+	Unread   []string `json:"unread,omitempty"` // files that could not be read, with the reason
+	Limited  bool     `json:"limited,omitempty"`
+}
+
+// Progress is how far long work has come.
+type Progress struct {
+	Done  int64  `json:"done"` // bytes
+	Total int64  `json:"total"`
+	What  string `json:"what"`
+}
