@@ -24,6 +24,9 @@ import (
 // ErrNoDaemon says that nothing listens at the address: no daemon runs.
 var ErrNoDaemon = errors.New("no mtawatch daemon answers")
 
+// ErrNotMtawatch says that another server listens at the address.
+var ErrNotMtawatch = errors.New("what answers is not mtawatch")
+
 // maxAnswer bounds the memory that an answer may take.
 const maxAnswer = 64 << 20
 
@@ -143,6 +146,9 @@ func (c *Client) Metrics(context.Context) ([]mta.Sample, error) {
 // Trace implements view.Source. When yield gives false the summary is that
 // of what was seen so far, with Limited set.
 func (c *Client) Trace(ctx context.Context, q view.TraceQuery, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
+	if len(q.Logs) > 0 {
+		return view.TraceSummary{}, fmt.Errorf("trace in named files over %s: %w", c.address, errors.ErrUnsupported)
+	}
 	v := make(query)
 	v.text("text", q.Text)
 	if !q.Since.IsZero() {
@@ -270,7 +276,7 @@ func (c *Client) explain(err error) error {
 // refused makes an error of an answer that is not the one asked for.
 func (c *Client) refused(res *http.Response, mediaType string) error {
 	if res.Header.Get(markHeader) == "" {
-		return view.Advise(fmt.Errorf("ask %s: what answers there is not mtawatch (status %s, %q)", c.address, res.Status, mediaType),
+		return view.Advise(fmt.Errorf("ask %s: %w (status %s, %q)", c.address, ErrNotMtawatch, res.Status, mediaType),
 			"check the address; mtawatch listens on 127.0.0.1:9725 unless the configuration says otherwise")
 	}
 	var e errorBody
