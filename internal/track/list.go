@@ -1,0 +1,148 @@
+package track
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// add begins a message under the event's id and makes room when the limit is
+// reached.
+func (t *Tracker) add(e *mta.Event) *message {
+	if len(t.open) >= t.max {
+		t.dropped++
+		t.drop(t.first)
+	}
+	m := t.alloc()
+	m.key = key{t.name(e.Instance), strings.Clone(e.QueueID)}
+	t.link(m)
+	return m
+}
+
+func (t *Tracker) alloc() *message {
+	m := t.free
+	if m == nil {
+		return new(message)
+	}
+	t.free = m.next
+	*m = message{}
+	return m
+}
+
+func (t *Tracker) link(m *message) {
+	t.open[m.key] = m
+	m.prev, m.next = t.last, nil
+	if t.last == nil {
+		t.first = m
+	} else {
+		t.last.next = m
+	}
+	t.last = m
+}
+
+// drop forgets a message and takes it out of the depth.
+func (t *Tracker) drop(m *message) {
+	if m.inQueue {
+		d := t.depthOf(m.instance)
+		d.Messages--
+		if m.deferred {
+			d.Deferred--
+		}
+		if m.held {
+			d.Held--
+		}
+	}
+	if m.stored {
+		t.deleted = append(t.deleted, m.key)
+	}
+	delete(t.open, m.key)
+	if m.prev == nil {
+		t.first = m.next
+	} else {
+		m.prev.next = m.next
+	}
+	if m.next == nil {
+		t.last = m.prev
+	} else {
+		m.next.prev = m.prev
+	}
+	*m = message{next: t.free}
+	t.free = m
+}
+
+// record is a message as the state store keeps it.
+type record struct {
+	Instance   string `json:"i"`
+	ID         string `json:"q"`
+	From       string `json:"f,omitempty"`
+	Client     string `json:"c,omitempty"`
+	SASL       string `json:"u,omitempty"`
+	Received   int64  `json:"t,omitempty"`
+	Size       int64  `json:"s,omitempty"`
+	Recipients int32  `json:"n,omitempty"`
+	Attempts   int32  `json:"a,omitempty"`
+	Flags      uint8  `json:"b,omitempty"`
+}
+
+// Flush hands out what changed since the last Flush: put for messages that
+// are new or changed, del for those that are gone. A message that came and
+// went in between is never handed out.
+func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)) {
+	for _, k := range t.deleted {
+		if m := t.open[k]; m == nil || !m.stored {
+			del(k.String())
+		}
+	}
+	t.deleted = t.deleted[:0]
+	for m := t.first; m != nil; m = m.next {
+		if !m.dirty {
+			continue
+		}
+		m.dirty, m.stored = false, true
+		v, err := json.Marshal(record{m.instance, m.id, m.from, m.client, m.sasl, m.received, m.size, m.recipients, m.attempts, m.flags()})
+		if err == nil { // a struct of strings and numbers always encodes
+			put(m.key.String(), v)
+		}
+	}
+}
+
+// Restore takes back one record that Flush handed out. Call it before the
+// first Apply, in any order.
+func (t *Tracker) Restore(value []byte) error {
+	var r record
+	if err := json.Unmarshal(value, &r); err != nil {
+		return fmt.Errorf("restore message: %w", err)
+	}
+	k := key{t.name(r.Instance), r.ID}
+	if t.open[k] != nil || len(t.open) >= t.max {
+		return nil
+	}
+	m := t.alloc()
+	*m = message{key: k, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
+		recipients: r.Recipients, attempts: r.Attempts, stored: true}
+	m.null, m.origin, m.inQueue = r.Flags&1 != 0, r.Flags&2 != 0, r.Flags&4 != 0
+	m.queued, m.deferred, m.held = r.Flags&8 != 0, r.Flags&16 != 0, r.Flags&32 != 0
+	t.link(m)
+	if m.inQueue {
+		d := t.depthOf(m.instance)
+		d.Messages++
+		d.Deferred += int64(r.Flags >> 4 & 1)
+		d.Held += int64(r.Flags >> 5 & 1)
+	}
+	return nil
+}
+
+func (m *message) flags() uint8 {
+	var f uint8
+	for i, b := range [...]bool{m.null, m.origin, m.inQueue, m.queued, m.deferred, m.held} {
+		if b {
+			f |= 1 << i
+		}
+	}
+	return f
+}
+
+// String gives the key under which the message is stored: "INSTANCE/ID".
+func (k key) String() string { return k.instance + "/" + k.id }

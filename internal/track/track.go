@@ -1,0 +1,350 @@
+// Package track joins events by instance and queue id into messages and
+// deliveries, names the cause of each failure, and rebuilds the queue's depth
+// and oldest age from the log alone.
+//
+// Events go in, in the order of the log; Facts come out. Queue ids are
+// reused by every MTA, so an id alone does not make a message: a new origin
+// line under a known id begins a new message.
+//
+// Memory is bounded by Config.MaxMessages. At the limit the message that
+// entered longest ago is forgotten and counted in Dropped: its later
+// deliveries still count, but lose sender and size, and the depth rebuilt
+// from the log becomes a lower bound.
+package track
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/classify"
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// Config bounds a Tracker. Zero values: 100,000 messages.
+type Config struct {
+	MaxMessages int
+}
+
+// Fact is what one event comes to when joined with those before it.
+type Fact struct {
+	Event    *mta.Event // with Cause and, for deliveries, From filled
+	Received bool       // the event completes the acceptance of a new message: count it
+	Delivery *mta.Delivery
+	Removed  bool          // the message left the queue
+	Stay     time.Duration // Removed: how long it was there; 0 when unknown
+}
+
+// Tracker joins events. One goroutine uses it.
+type Tracker struct {
+	max      int
+	causes   *causeCache
+	open     map[key]*message
+	first    *message // entered longest ago
+	last     *message
+	free     *message
+	deleted  []key // stored messages that are gone since the last Flush
+	dropped  int64
+	depth    map[string]*Depth
+	delivery mta.Delivery
+	names    map[string]string // instance names and destinations, one copy of each
+}
+
+type key struct{ instance, id string }
+
+// message is one open message, in a list by time of entry.
+type message struct {
+	key
+	prev, next *message
+	from       string
+	client     string
+	sasl       string
+	received   int64 // unix nanoseconds; 0 unknown
+	size       int64
+	recipients int32
+	attempts   int32
+	null       bool
+	origin     bool // the origin line was seen
+	inQueue    bool // the queue has it: its Message-ID or queued line was seen
+	queued     bool // the queued line was seen: it has been counted as received
+	deferred   bool
+	held       bool
+	stored     bool // Flush has handed it out
+	dirty      bool
+}
+
+// Depth is the queue of one instance as the log tells it.
+type Depth struct {
+	Messages int64
+	Deferred int64
+	Held     int64
+}
+
+// New makes an empty Tracker. c names the causes.
+func New(cfg Config, c *classify.Classifier) *Tracker {
+	if cfg.MaxMessages <= 0 {
+		cfg.MaxMessages = 100_000
+	}
+	return &Tracker{
+		max:    cfg.MaxMessages,
+		causes: newCauseCache(c),
+		open:   make(map[key]*message),
+		depth:  make(map[string]*Depth),
+		names:  make(map[string]string),
+	}
+}
+
+// Apply joins e with what is known. It fills e.Cause and, where the line did
+// not give them, e.From and e.NullSender. The Fact's Delivery is valid until the
+// next call.
+func (t *Tracker) Apply(e *mta.Event) Fact {
+	f := Fact{Event: e}
+	switch e.Kind {
+	case mta.KindOrigin:
+		t.begin(e)
+	case mta.KindMessage:
+		t.enter(e)
+	case mta.KindQueued:
+		f.Received = t.queued(e)
+	case mta.KindReceived:
+		t.begin(e)
+		t.enter(e)
+		f.Received = t.queued(e)
+	case mta.KindDelivery:
+		f.Delivery = t.deliver(e)
+	case mta.KindRemoved:
+		f.Removed, f.Stay = t.removed(e)
+	case mta.KindReject:
+		e.Cause = t.causes.cause(e)
+		t.rejected(e)
+	case mta.KindHeld:
+		t.hold(e)
+	}
+	return f
+}
+
+// Dropped counts the messages forgotten at the limit.
+func (t *Tracker) Dropped() int64 { return t.dropped }
+
+// Open counts the messages that are known and have not left.
+func (t *Tracker) Open() int { return len(t.open) }
+
+// Depth gives the queue of an instance as the log tells it, and when the
+// oldest message in it arrived (zero when there is none).
+func (t *Tracker) Depth(instance string) (Depth, time.Time) {
+	d := t.depth[instance]
+	if d == nil {
+		return Depth{}, time.Time{}
+	}
+	for m := t.first; m != nil; m = m.next {
+		if m.inQueue && m.instance == instance && m.received != 0 {
+			return *d, time.Unix(0, m.received)
+		}
+	}
+	return *d, time.Time{}
+}
+
+// begin starts a new message, or completes one whose first lines came before
+// its origin line (two programs write the same log).
+func (t *Tracker) begin(e *mta.Event) {
+	if e.QueueID == "" {
+		return
+	}
+	m := t.open[key{e.Instance, e.QueueID}]
+	if m != nil && (m.origin || e.Time.UnixNano()-m.received > int64(10*time.Second)) {
+		t.drop(m) // the id is used again: the old message's end was not seen
+		m = nil
+	}
+	if m == nil {
+		m = t.add(e)
+	}
+	m.origin, m.dirty = true, true
+	if m.received == 0 || e.Time.UnixNano() < m.received {
+		m.received = e.Time.UnixNano()
+	}
+	m.client = keep(e.Client.IP, m.client)
+	m.sasl = keep(e.SASLUser, m.sasl)
+	if e.From != "" || e.NullSender {
+		m.from, m.null = keep(e.From, m.from), e.NullSender
+	}
+}
+
+// enter notes that the queue has the message.
+func (t *Tracker) enter(e *mta.Event) *message {
+	if e.QueueID == "" {
+		return nil
+	}
+	m := t.open[key{e.Instance, e.QueueID}]
+	if m == nil {
+		m = t.add(e)
+		m.received = e.Time.UnixNano()
+	}
+	if !m.inQueue {
+		m.inQueue, m.dirty = true, true
+		t.depthOf(m.instance).Messages++
+	}
+	return m
+}
+
+// queued reports whether the message is new: a queued line comes again at
+// each retry, and for a message of which nothing is known it is a retry.
+func (t *Tracker) queued(e *mta.Event) bool {
+	if e.QueueID == "" {
+		return false
+	}
+	m := t.open[key{e.Instance, e.QueueID}]
+	known := m != nil
+	m = t.enter(e)
+	if !known {
+		m.queued = true // in the queue since before the log began
+	}
+	fresh := !m.queued
+	t.undefer(m)
+	if fresh || m.from == "" {
+		m.from, m.null = keep(e.From, m.from), e.NullSender
+	}
+	m.size, m.recipients = e.Size, e.Recipients
+	m.queued, m.dirty = true, true
+	return fresh
+}
+
+func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
+	if e.Status != mta.StatusSent {
+		e.Cause = t.causes.cause(e)
+	}
+	m := t.open[key{e.Instance, e.QueueID}]
+	if m == nil && e.Status == mta.StatusDeferred && e.QueueID != "" {
+		// It was in the queue before the log began; its delay says since when.
+		m = t.enter(e)
+		m.queued = true
+		m.received = e.Time.Add(-e.Delay).UnixNano()
+	}
+	d := &t.delivery
+	*d = mta.Delivery{Event: *e, Attempt: 1, Destination: t.Destination(e.To)}
+	if m == nil {
+		return d
+	}
+	if e.From == "" && !e.NullSender {
+		e.From, e.NullSender = m.from, m.null
+		d.From, d.NullSender = m.from, m.null
+	}
+	m.attempts++
+	m.dirty = true
+	d.Attempt = int(m.attempts)
+	if m.received != 0 {
+		d.Received = time.Unix(0, m.received)
+	}
+	if d.Size == 0 {
+		d.Size = m.size
+	}
+	if e.Status == mta.StatusDeferred && !m.deferred {
+		m.deferred = true
+		if m.inQueue {
+			t.depthOf(m.instance).Deferred++
+		}
+	}
+	return d
+}
+
+func (t *Tracker) removed(e *mta.Event) (bool, time.Duration) {
+	m := t.open[key{e.Instance, e.QueueID}]
+	if m == nil {
+		return true, 0
+	}
+	var stay time.Duration
+	if m.received != 0 {
+		stay = max(0, e.Time.Sub(time.Unix(0, m.received)))
+	}
+	t.drop(m)
+	return true, stay
+}
+
+// rejected ends a message that was refused whole. A refused recipient leaves
+// the others.
+func (t *Tracker) rejected(e *mta.Event) {
+	if e.QueueID == "" || e.Stage != mta.StageEOM && e.Stage != mta.StageData {
+		return
+	}
+	if m := t.open[key{e.Instance, e.QueueID}]; m != nil && !m.queued {
+		t.drop(m)
+	}
+}
+
+func (t *Tracker) hold(e *mta.Event) {
+	m := t.open[key{e.Instance, e.QueueID}]
+	if m == nil {
+		return
+	}
+	held := e.Action != mta.ActionReleased
+	if m.held != held && m.inQueue {
+		t.depthOf(m.instance).Held += map[bool]int64{true: 1, false: -1}[held]
+	}
+	m.held, m.dirty = held, true
+}
+
+func (t *Tracker) undefer(m *message) {
+	if m.deferred {
+		m.deferred, m.dirty = false, true
+		if m.inQueue {
+			t.depthOf(m.instance).Deferred--
+		}
+	}
+}
+
+func (t *Tracker) depthOf(instance string) *Depth {
+	d := t.depth[instance]
+	if d == nil {
+		d = new(Depth)
+		t.depth[t.name(instance)] = d
+	}
+	return d
+}
+
+// Destination gives the domain of a recipient in lower case, "local" for an
+// address without one. The string may be kept.
+func (t *Tracker) Destination(to string) string {
+	at := strings.LastIndexByte(to, '@')
+	if at < 0 || at == len(to)-1 {
+		return "local"
+	}
+	return t.name(strings.ToLower(to[at+1:]))
+}
+
+// maxNames bounds the table of names that are kept once.
+const maxNames = 20_000
+
+// name gives the one copy of s that may be kept.
+func (t *Tracker) name(s string) string {
+	if n, ok := t.names[s]; ok {
+		return n
+	}
+	if len(t.names) >= maxNames {
+		clear(t.names)
+	}
+	s = strings.Clone(s)
+	t.names[s] = s
+	return s
+}
+
+// keep gives a copy of s that may outlive the batch, or old when s is empty
+// or the same.
+func keep(s, old string) string {
+	if s == "" || s == old {
+		return old
+	}
+	return strings.Clone(s)
+}
+
+// Cause names the cause of one event by its own line alone, as Apply does:
+// for deliveries that were not sent, and for rejects.
+func Cause(c *classify.Classifier, e *mta.Event) mta.Cause {
+	switch {
+	case e.Kind == mta.KindDelivery && (e.Status == mta.StatusDeferred || e.Status == mta.StatusBounced || e.Status == mta.StatusExpired):
+	case e.Kind == mta.KindReject:
+	default:
+		return mta.CauseNone
+	}
+	if e.Status == mta.StatusExpired {
+		return mta.CauseExpired
+	}
+	return c.Cause(e.Reply, e.DSN, int(e.Code))
+}
