@@ -1,8 +1,9 @@
 package track
 
 import (
+	"cmp"
 	"encoding/json"
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -96,7 +97,7 @@ func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)
 		}
 	}
 	t.deleted = t.deleted[:0]
-	for m := t.first; m != nil; m = m.next {
+	for _, m := range t.dirty {
 		if !m.dirty {
 			continue
 		}
@@ -106,18 +107,52 @@ func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)
 			put(m.key.String(), v)
 		}
 	}
+	t.dirty = t.dirty[:0]
 }
 
-// Restore takes back one record that Flush handed out. Call it before the
-// first Apply, in any order.
-func (t *Tracker) Restore(value []byte) error {
-	var r record
-	if err := json.Unmarshal(value, &r); err != nil {
-		return fmt.Errorf("restore message: %w", err)
+// MarkAll makes the next Flush hand out every open message, for a store that
+// has lost what it was given before.
+func (t *Tracker) MarkAll() {
+	t.deleted = t.deleted[:0]
+	for m := t.first; m != nil; m = m.next {
+		t.mark(m)
 	}
+}
+
+func (t *Tracker) mark(m *message) {
+	if !m.dirty {
+		m.dirty = true
+		t.dirty = append(t.dirty, m)
+	}
+}
+
+// Restore takes back the records that Flush handed out, before the first
+// Apply, in any order. It counts those that could not be read.
+func (t *Tracker) Restore(values [][]byte) (bad int) {
+	records := make([]record, 0, len(values))
+	for _, v := range values {
+		var r record
+		if json.Unmarshal(v, &r) != nil || r.ID == "" {
+			bad++
+			continue
+		}
+		records = append(records, r)
+	}
+	slices.SortFunc(records, func(a, b record) int { return cmp.Compare(a.Received, b.Received) })
+	for _, r := range records {
+		t.restore(r)
+	}
+	return bad
+}
+
+func (t *Tracker) restore(r record) {
 	k := key{t.name(r.Instance), r.ID}
-	if t.open[k] != nil || len(t.open) >= t.max {
-		return nil
+	if t.open[k] != nil {
+		return
+	}
+	if len(t.open) >= t.max {
+		t.dropped++
+		t.drop(t.first)
 	}
 	m := t.alloc()
 	*m = message{key: k, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
@@ -131,7 +166,6 @@ func (t *Tracker) Restore(value []byte) error {
 		d.Deferred += int64(r.Flags >> 4 & 1)
 		d.Held += int64(r.Flags >> 5 & 1)
 	}
-	return nil
 }
 
 func (m *message) flags() uint8 {

@@ -42,7 +42,8 @@ type Tracker struct {
 	first    *message // entered longest ago
 	last     *message
 	free     *message
-	deleted  []key // stored messages that are gone since the last Flush
+	dirty    []*message // changed since the last Flush; may hold some twice, or recycled
+	deleted  []key      // stored messages that are gone since the last Flush
 	dropped  int64
 	depth    map[string]*Depth
 	delivery mta.Delivery
@@ -94,7 +95,7 @@ func New(cfg Config, c *classify.Classifier) *Tracker {
 }
 
 // Apply joins e with what is known. It fills e.Cause and, where the line did
-// not give them, e.From and e.NullSender. The Fact's Delivery is valid until the
+// not give them, a delivery's From, NullSender and Size. The Fact's Delivery is valid until the
 // next call.
 func (t *Tracker) Apply(e *mta.Event) Fact {
 	f := Fact{Event: e}
@@ -157,7 +158,8 @@ func (t *Tracker) begin(e *mta.Event) {
 	if m == nil {
 		m = t.add(e)
 	}
-	m.origin, m.dirty = true, true
+	m.origin = true
+	t.mark(m)
 	if m.received == 0 || e.Time.UnixNano() < m.received {
 		m.received = e.Time.UnixNano()
 	}
@@ -179,7 +181,8 @@ func (t *Tracker) enter(e *mta.Event) *message {
 		m.received = e.Time.UnixNano()
 	}
 	if !m.inQueue {
-		m.inQueue, m.dirty = true, true
+		m.inQueue = true
+		t.mark(m)
 		t.depthOf(m.instance).Messages++
 	}
 	return m
@@ -203,7 +206,8 @@ func (t *Tracker) queued(e *mta.Event) bool {
 		m.from, m.null = keep(e.From, m.from), e.NullSender
 	}
 	m.size, m.recipients = e.Size, e.Recipients
-	m.queued, m.dirty = true, true
+	m.queued = true
+	t.mark(m)
 	return fresh
 }
 
@@ -219,22 +223,21 @@ func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
 		m.received = e.Time.Add(-e.Delay).UnixNano()
 	}
 	d := &t.delivery
-	*d = mta.Delivery{Event: *e, Attempt: 1, Destination: t.Destination(e.To)}
+	*d = mta.Delivery{Event: e, Attempt: 1, Destination: t.Destination(e.To)}
 	if m == nil {
 		return d
 	}
 	if e.From == "" && !e.NullSender {
 		e.From, e.NullSender = m.from, m.null
-		d.From, d.NullSender = m.from, m.null
 	}
 	m.attempts++
-	m.dirty = true
+	t.mark(m)
 	d.Attempt = int(m.attempts)
 	if m.received != 0 {
 		d.Received = time.Unix(0, m.received)
 	}
-	if d.Size == 0 {
-		d.Size = m.size
+	if e.Size == 0 {
+		e.Size = m.size
 	}
 	if e.Status == mta.StatusDeferred && !m.deferred {
 		m.deferred = true
@@ -278,12 +281,14 @@ func (t *Tracker) hold(e *mta.Event) {
 	if m.held != held && m.inQueue {
 		t.depthOf(m.instance).Held += map[bool]int64{true: 1, false: -1}[held]
 	}
-	m.held, m.dirty = held, true
+	m.held = held
+	t.mark(m)
 }
 
 func (t *Tracker) undefer(m *message) {
 	if m.deferred {
-		m.deferred, m.dirty = false, true
+		m.deferred = false
+		t.mark(m)
 		if m.inQueue {
 			t.depthOf(m.instance).Deferred--
 		}
