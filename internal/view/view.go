@@ -155,7 +155,9 @@ type QueueDetail struct {
 type QueueRow struct {
 	Destination string    `json:"destination"`
 	Messages    int64     `json:"messages"`
-	Ages        []int64   `json:"ages"`
+	Recipients  int64     `json:"recipients"`
+	Ages        []int64   `json:"ages"` // recipients by age
+	AgeUnknown  int64     `json:"age_unknown,omitempty"`
 	Oldest      time.Time `json:"oldest,omitzero"`
 	Reason      string    `json:"reason,omitempty"`
 }
