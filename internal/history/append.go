@@ -41,9 +41,7 @@ func (s *Store) Append(t mta.Tick) error {
 	if ms := t.Time.UnixMilli(); ms > s.newest.Load() && len(t.Samples) > 0 {
 		s.newest.Store(ms)
 	}
-	if err := s.compact(db, t.Time); err != nil {
-		s.log.Warn("time series stay in memory for now", "error", err)
-	}
+	s.compact(db, t.Time)
 	return nil
 }
 
@@ -82,29 +80,31 @@ func (s *Store) distrust(err error) {
 
 // compact moves the oldest two hours from memory into a block when there are
 // more than three. What is too old for Retention or too much for MaxBytes is
-// removed with that. A failure costs no sample; it is tried again after a
-// minute of data, so that it does not burden every tick.
-func (s *Store) compact(db *tsdb.DB, now time.Time) error {
-	ms := now.UnixMilli()
+// removed with that. A failure costs no sample: Trouble tells of it, and it
+// is tried again after a minute of data.
+func (s *Store) compact(db *tsdb.DB, now time.Time) {
 	h := db.Head()
 	if h.MinTime() == math.MaxInt64 || h.MaxTime()-h.MinTime() <= blockSize.Milliseconds()/2*3 {
-		return nil
+		return
 	}
-	if wait := ms - s.checked; wait >= 0 && wait < time.Minute.Milliseconds() {
-		return nil
+	if wait := now.UnixMilli() - s.checked; wait >= 0 && wait < time.Minute.Milliseconds() {
+		return
 	}
 	err := guard(func() error { return db.Compact(context.Background()) })
 	if err != nil {
-		s.checked = ms
-		err = s.describe("compact time series", err)
-		if errors.Is(err, errPanic) || errors.Is(err, ErrFull) {
-			s.distrust(err) // compactions write to the log ahead too
+		s.checked = now.UnixMilli()
+		err = s.describe("move time series from memory to disk", err)
+		if errors.Is(err, errPanic) {
+			s.distrust(err)
 		}
 	}
 	s.mu.Lock()
+	before := s.trouble
 	s.trouble = err
 	s.mu.Unlock()
-	return err
+	if err != nil && before == nil {
+		s.log.Warn("time series stay in memory for now", "error", err)
+	}
 }
 
 // entry is a series that was in the last tick.

@@ -142,7 +142,7 @@ func (s *Store) options() *tsdb.Options {
 	o.WALReplayConcurrency = 1
 	o.StripeSize = 512
 	o.HeadChunksWriteBufferSize = 64 << 10
-	o.MaxBlockChunkSegmentSize = 64 << 20
+	o.MaxBlockChunkSegmentSize = 4 << 20 // this much is claimed ahead, even for a small block
 	o.BlockReloadInterval = math.MaxInt64
 	return o
 }
