@@ -1,0 +1,217 @@
+package tail
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// sibling is one file of a rotated log.
+type sibling struct {
+	path string
+	key  string // what tells it from the others: "1", "20261120"; "" is the log itself
+	age  int64  // numbered: the number, larger is older; -1 otherwise
+	info fs.FileInfo
+}
+
+// Rotated gives the log and its rotated siblings that exist, oldest first, the
+// log itself last. It knows numbers (mail.log.1, mail.log.2.gz, maillog.0.bz2;
+// larger is older), dates (mail.log-20261120, mail.log.20261120-120000.gz) and
+// both before a kept extension (mail-20261120.log, mail.1.log.gz), as
+// logrotate, newsyslog and "postfix logrotate" name them. Where a sibling
+// stands there plain and compressed, its compression is under way: the plain
+// one is given.
+func Rotated(path string) ([]string, error) {
+	all, err := listSiblings(path)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, s := range all {
+		paths = append(paths, s.path)
+	}
+	return paths, nil
+}
+
+// listSiblings is Rotated with what is known of each file. Where the log is a
+// symbolic link, its siblings lie beside what it points to.
+func listSiblings(path string) ([]sibling, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	dir, base := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list rotated logs: %w", err)
+	}
+	byKey := make(map[string]sibling)
+	for _, e := range entries {
+		key, packed, ok := siblingKey(base, e.Name())
+		if !ok {
+			continue
+		}
+		if _, there := byKey[key]; there && packed {
+			continue
+		}
+		s := sibling{path: filepath.Join(dir, e.Name()), key: key, age: number(key)}
+		if s.info, err = os.Stat(s.path); err != nil || !s.info.Mode().IsRegular() {
+			// Gone since the directory was read, or not a log.
+			continue
+		}
+		byKey[key] = s
+	}
+	all := make([]sibling, 0, len(byKey))
+	for _, s := range byKey {
+		all = append(all, s)
+	}
+	order(all)
+	return all, nil
+}
+
+// order sorts siblings oldest first. Numbered and dated ones are sorted among
+// themselves; which of the two kinds is older their newest files tell.
+func order(all []sibling) {
+	var newest [2]time.Time
+	kind := func(s sibling) int {
+		if s.age >= 0 {
+			return 0
+		}
+		return 1
+	}
+	for _, s := range all {
+		if k := kind(s); s.key != "" && s.info.ModTime().After(newest[k]) {
+			newest[k] = s.info.ModTime()
+		}
+	}
+	slices.SortFunc(all, func(a, b sibling) int {
+		if a.key == "" || b.key == "" {
+			return cmp.Compare(len(b.key), len(a.key))
+		}
+		if ka, kb := kind(a), kind(b); ka != kb {
+			return newest[ka].Compare(newest[kb])
+		}
+		if a.age != b.age {
+			return cmp.Compare(b.age, a.age)
+		}
+		return strings.Compare(a.key, b.key)
+	})
+}
+
+// packedSuffixes are the names that compressed logs end with.
+const packedSuffixes = ".gz .zst .bz2 .xz"
+
+// siblingKey says whether name is the log base ("" as key) or a rotated
+// sibling of it, and whether its name says that it is compressed.
+func siblingKey(base, name string) (key string, packed, ok bool) {
+	if name == base {
+		return "", false, true
+	}
+	if ext := filepath.Ext(name); ext != "" && slices.Contains(strings.Fields(packedSuffixes), ext) {
+		name, packed = strings.TrimSuffix(name, ext), true
+	}
+	if suffix, found := strings.CutPrefix(name, base); found {
+		key, ok = rotationKey(suffix)
+		return key, packed, ok
+	}
+	ext := filepath.Ext(base)
+	stem, found := strings.CutPrefix(name, strings.TrimSuffix(base, ext))
+	if ext == "" || !found {
+		return "", false, false
+	}
+	if stem, found = strings.CutSuffix(stem, ext); !found {
+		return "", false, false
+	}
+	key, ok = rotationKey(stem)
+	return key, packed, ok
+}
+
+// rotationKey reads ".1", "-20261120", ".2026-11-20T12:00:00".
+func rotationKey(suffix string) (string, bool) {
+	if len(suffix) < 2 || (suffix[0] != '.' && suffix[0] != '-' && suffix[0] != '_') {
+		return "", false
+	}
+	key := suffix[1:]
+	if key[0] < '0' || key[0] > '9' || strings.Trim(key, "0123456789-_.:TZ+") != "" {
+		return "", false
+	}
+	digits := len(key) - len(strings.TrimLeft(key, "0123456789"))
+	if digits < len(key) && digits < 4 {
+		return "", false // "1.2": neither a number nor a date
+	}
+	return key, true
+}
+
+// number gives the number of a numbered sibling, -1 for a date.
+func number(key string) int64 {
+	if key == "" || len(key) > 5 || strings.Trim(key, "0123456789") != "" {
+		return -1
+	}
+	var n int64
+	for _, c := range []byte(key) {
+		n = n*10 + int64(c-'0')
+	}
+	return n
+}
+
+// family gives the log that a path is, or is a rotated sibling of, and its
+// key there. A name with no sign of rotation is its own family.
+func family(path string) (log, key string) {
+	dir, name := filepath.Split(path)
+	if ext := filepath.Ext(name); ext != "" && slices.Contains(strings.Fields(packedSuffixes), ext) {
+		name = strings.TrimSuffix(name, ext)
+	}
+	for i := range len(name) {
+		base, suffix := name[:i], name[i:]
+		if key, ok := rotationKey(suffix); i > 0 && ok {
+			return filepath.Join(dir, base), key
+		}
+		if ext := filepath.Ext(name); i > 0 && ext != "" && len(suffix) > len(ext) {
+			if key, ok := rotationKey(strings.TrimSuffix(suffix, ext)); ok {
+				return filepath.Join(dir, base+ext), key
+			}
+		}
+	}
+	return filepath.Join(dir, name), ""
+}
+
+// inTimeOrder sorts the paths of logs oldest first: siblings of one log by
+// their rotation, different logs by their newest modification.
+func inTimeOrder(paths []string) ([]string, error) {
+	groups := make(map[string][]sibling)
+	newest := make(map[string]int64)
+	var logs []string
+	var errs []error
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("open log: %w", err))
+			continue
+		}
+		log, key := family(p)
+		if _, there := groups[log]; !there {
+			logs = append(logs, log)
+			newest[log] = math.MinInt64
+		}
+		groups[log] = append(groups[log], sibling{path: p, key: key, age: number(key), info: info})
+		newest[log] = max(newest[log], info.ModTime().UnixNano())
+	}
+	slices.SortStableFunc(logs, func(a, b string) int { return cmp.Compare(newest[a], newest[b]) })
+	var sorted []string
+	for _, log := range logs {
+		order(groups[log])
+		for _, s := range groups[log] {
+			sorted = append(sorted, s.path)
+		}
+	}
+	return sorted, errors.Join(errs...)
+}
