@@ -1,0 +1,369 @@
+package postfix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+const (
+	maxConfig      = 4 << 20 // bytes read of one configuration file
+	maxInstances   = 256
+	versionTimeout = 5 * time.Second // for postconf
+)
+
+// queueNames gives the queues of Postfix, in the order of a message's way.
+func queueNames() []string {
+	return []string{"maildrop", "incoming", "active", "deferred", "hold", "corrupt"}
+}
+
+// detect finds the instances: those of the default directories, those that
+// they name in multi_instance_directories and alternate_config_directories,
+// and those of the masters that run.
+func detect(ctx context.Context, h adapter.Host) ([]mta.Instance, error) {
+	d := detector{h: h, seen: map[string]bool{}}
+	for _, dir := range []string{"/etc/postfix", "/usr/local/etc/postfix", "/opt/local/etc/postfix"} {
+		if exists(h, dir+"/main.cf") {
+			d.add(dir)
+		}
+	}
+	procs, err := h.Processes(ctx)
+	if err != nil {
+		d.blind = fmt.Sprintf("the processes cannot be read (%v): whether this instance runs is unknown", err)
+	}
+	d.masters = findMasters(h, procs)
+	for _, m := range d.masters {
+		if m.config != "" {
+			d.add(m.config)
+		}
+	}
+	for i := 0; i < len(d.found); i++ { // read adds the directories that it names
+		d.read(ctx, &d.found[i])
+	}
+	d.match()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("detect postfix: %w", err)
+	}
+	list := make([]mta.Instance, 0, len(d.found))
+	for _, f := range d.found {
+		list = append(list, f.Instance)
+	}
+	return list, nil
+}
+
+// candidate is one configuration directory, read or not.
+type candidate struct {
+	mta.Instance
+	pidFile string
+}
+
+type detector struct {
+	h       adapter.Host
+	found   []candidate
+	seen    map[string]bool // configuration directories
+	masters []master
+	blind   string // why processes could not be read
+}
+
+func (d *detector) add(dir string) {
+	dir = path.Clean(dir)
+	if !path.IsAbs(dir) || d.seen[dir] || len(d.found) >= maxInstances {
+		return
+	}
+	d.seen[dir] = true
+	d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", ConfigDir: dir, Queues: queueNames()}})
+}
+
+// read fills in what the configuration says, and adds the directories that it
+// names. c is not valid after that.
+func (d *detector) read(ctx context.Context, c *candidate) {
+	dir := c.ConfigDir
+	text, err := readText(d.h, dir+"/main.cf")
+	if err != nil {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s/main.cf cannot be read (%v): Postfix's defaults are assumed; %s", dir, reason(err), mend(err, dir+"/main.cf")))
+	}
+	s := parseMainCF(dir, text)
+	c.Notes = append(c.Notes, s.notes...)
+	value := func(name string) string {
+		v, err := s.get(name)
+		if err != nil {
+			c.Notes = append(c.Notes, fmt.Sprintf("main.cf in %s: %v; `postconf -h -c %s %s` tells what Postfix takes", dir, err, dir, name))
+		}
+		return v
+	}
+	c.QueueDir = value("queue_directory")
+	if !path.IsAbs(c.QueueDir) {
+		c.QueueDir = ""
+	}
+	c.pidFile = path.Join(c.QueueDir, value("process_id_directory"), "master.pid")
+	c.Name, _, _ = strings.Cut(value("syslog_name"), "/")
+	if c.Name == "" {
+		c.Name = "postfix"
+	}
+	c.MaxProc = processLimit(s)
+	c.Version = d.version(ctx, c, s)
+	extra := d.services(c, s)
+	d.logs(c, value("maillog_file"), extra)
+	var more []string
+	for _, m := range append(s.list("multi_instance_directories"), s.list("alternate_config_directories")...) {
+		if exists(d.h, m+"/main.cf") {
+			more = append(more, m)
+		} else {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s names the configuration directory %s, which has no main.cf that can be seen; remove it there or make it readable", dir, clip(m)))
+		}
+	}
+	for _, m := range more { // last: it may move c
+		d.add(m)
+	}
+}
+
+// version asks postconf, which only reads, and only the root user's settings.
+func (d *detector) version(ctx context.Context, c *candidate, s *settings) string {
+	if v := s.set["mail_version"]; v != "" && !strings.Contains(v, "$") {
+		return v
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
+	defer cancel()
+	out, err := d.h.Run(ctx, "postconf", "-c", c.ConfigDir, "-h", "mail_version")
+	if err != nil {
+		c.Notes = append(c.Notes, fmt.Sprintf("the version is unknown: `postconf -c %s -h mail_version`: %v", c.ConfigDir, err))
+		return ""
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return clip(strings.TrimSpace(line))
+}
+
+// services reads master.cf: where SMTP is accepted, and the names beside the
+// instance's own under which services log.
+func (d *detector) services(c *candidate, s *settings) []string {
+	file := c.ConfigDir + "/master.cf"
+	text, err := readText(d.h, file)
+	if err != nil {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s cannot be read (%v): where it listens is unknown; %s", file, reason(err), mend(err, file)))
+		return nil
+	}
+	list, bad := parseMasterCF(text)
+	if bad > 0 {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s: %d entries with fewer than 8 fields; run `postconf -M -c %s`", file, bad, c.ConfigDir))
+	}
+	services, servicesRead := "", false
+	port := func(name string) uint16 {
+		if p := wellKnownPort(name); p != 0 {
+			return p
+		}
+		if !servicesRead {
+			services, _ = readText(d.h, "/etc/services")
+			servicesRead = true
+		}
+		return servicesPort(services, name)
+	}
+	var unknown []string
+	c.Listen, unknown = listens(s, list, port)
+	for _, u := range unknown {
+		c.Notes = append(c.Notes, fmt.Sprintf("%s: the port of service %q is not in /etc/services; write the number", file, clip(u)))
+	}
+	var names []string
+	for _, o := range logNames(s, list, c.Name) {
+		names = append(names, o.value)
+		c.Notes = append(c.Notes, fmt.Sprintf("%s: service %s logs as %q, not %q: its events carry that name; use `-o syslog_name=%s/...` to keep them together", file, clip(o.name), clip(o.value), c.Name, c.Name))
+	}
+	return names
+}
+
+// logs finds where the instance writes: its maillog_file, else the files of
+// the usual syslog configurations that exist, else the journal.
+func (d *detector) logs(c *candidate, maillog string, names []string) {
+	if maillog != "" {
+		if strings.HasPrefix(maillog, "/dev/") {
+			c.Notes = append(c.Notes, fmt.Sprintf("the log goes to %s, which cannot be followed; set maillog_file to a file below /var/log", maillog))
+			return
+		}
+		c.Logs = []mta.LogSource{{Kind: mta.LogFile, Path: maillog}}
+		if !exists(d.h, maillog) {
+			c.Notes = append(c.Notes, fmt.Sprintf("%s does not exist or cannot be seen; it comes with the first line, else run `postfix -c %s check`", maillog, c.ConfigDir))
+		}
+		return
+	}
+	for _, f := range []string{"/var/log/mail.log", "/var/log/maillog", "/var/log/mail/mail.log", "/var/log/mail/info.log",
+		"/var/log/mail/mail.info", "/var/log/mail.info", "/var/log/syslog"} {
+		if exists(d.h, f) {
+			c.Logs = append(c.Logs, mta.LogSource{Kind: mta.LogFile, Path: f})
+		}
+	}
+	if len(c.Logs) > 0 {
+		return
+	}
+	if !exists(d.h, "/var/log/journal") && !exists(d.h, "/run/log/journal") {
+		c.Notes = append(c.Notes, "no mail log was found: set maillog_file = /var/log/mail.log in main.cf (Postfix 3.4 and later), or name the file in the configuration of mtawatch")
+		return
+	}
+	ids := []string{c.Name + "/"}
+	for _, n := range names {
+		ids = append(ids, n+"/")
+	}
+	unit := "postfix@-.service"
+	if base := path.Base(c.ConfigDir); base != "postfix" {
+		unit = "postfix@" + base + ".service"
+	}
+	c.Logs = []mta.LogSource{{Kind: mta.LogJournal, Identifiers: ids, Units: []string{"postfix.service", unit}}}
+}
+
+// match says which instances run, and adds those masters that no known
+// configuration explains.
+func (d *detector) match() {
+	var blind []master // their queue directory cannot be seen
+	for _, m := range d.masters {
+		switch c := d.owner(m); {
+		case c != nil:
+			c.Running = true
+			if m.config == c.ConfigDir && m.cwd != "" && m.cwd != c.QueueDir {
+				c.Notes = append(c.Notes, fmt.Sprintf("master %d works in %s, not in the queue_directory of main.cf; run `postfix -c %s stop` and start it again", m.pid, m.cwd, c.ConfigDir))
+				c.QueueDir = m.cwd
+			}
+		case m.cwd == "":
+			blind = append(blind, m)
+		default:
+			d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", Name: "postfix", QueueDir: m.cwd, Running: true, Queues: queueNames(),
+				Notes: []string{fmt.Sprintf("master %d works in %s, but its configuration directory could not be found; run mtawatch as root, or name it in alternate_config_directories of /etc/postfix/main.cf", m.pid, m.cwd)}}})
+		}
+	}
+	var stopped []*candidate
+	for i := range d.found {
+		if c := &d.found[i]; !c.Running {
+			stopped = append(stopped, c)
+			if d.blind != "" {
+				c.Notes = append(c.Notes, d.blind)
+			}
+		}
+	}
+	switch {
+	case len(blind) > 0 && len(blind) >= len(stopped):
+		for _, c := range stopped {
+			c.Running = true
+		}
+	case len(blind) > 0:
+		for _, c := range stopped {
+			c.Notes = append(c.Notes, fmt.Sprintf("whether this instance runs is unknown: master %d may be its own, but its working directory may not be read; run mtawatch as root or with CAP_SYS_PTRACE", blind[0].pid))
+		}
+	}
+}
+
+// owner gives the instance of a master: by its configuration directory, by
+// its working directory, or by the process id that it wrote down.
+func (d *detector) owner(m master) *candidate {
+	for i := range d.found {
+		if c := &d.found[i]; m.config != "" && m.config == c.ConfigDir {
+			return c
+		}
+	}
+	for i := range d.found {
+		if c := &d.found[i]; m.cwd != "" && m.cwd == c.QueueDir {
+			return c
+		}
+	}
+	if m.cwd != "" {
+		return nil
+	}
+	for i := range d.found {
+		c := &d.found[i]
+		text, err := readText(d.h, c.pidFile)
+		if err == nil && strings.TrimSpace(text) == fmt.Sprint(m.pid) {
+			return c
+		}
+	}
+	return nil
+}
+
+// master is a running master(8).
+type master struct {
+	pid    int
+	cwd    string // "" when it may not be read
+	config string // "" when it may not be read
+}
+
+// findMasters picks the masters of Postfix and asks for the configuration
+// directory of each: postfix(1) hands it down as MAIL_CONFIG. Only processes
+// of root are asked: whatever another user runs has no word in this.
+func findMasters(h adapter.Host, procs []mta.Process) []master {
+	names := map[int]bool{}
+	for i := range procs {
+		if isMaster(&procs[i]) {
+			names[procs[i].PID] = true
+		}
+	}
+	var list []master
+	for i := range procs {
+		p := &procs[i]
+		if !names[p.PID] || names[p.PPID] || p.UID != 0 {
+			continue
+		}
+		m := master{pid: p.PID, cwd: p.Cwd}
+		if env, err := readText(h, fmt.Sprintf("/proc/%d/environ", p.PID)); err == nil {
+			for entry := range strings.SplitSeq(env, "\x00") {
+				if v, ok := strings.CutPrefix(entry, "MAIL_CONFIG="); ok && path.IsAbs(v) {
+					m.config = path.Clean(v)
+				}
+			}
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// rooted turns an absolute path into a name of the host's file system.
+func rooted(p string) string {
+	p = strings.TrimPrefix(path.Clean("/"+p), "/")
+	if p == "" {
+		return "."
+	}
+	return p
+}
+
+// exists tells whether there is such a file. One behind a directory that may
+// not be searched is not seen.
+func exists(h adapter.Host, p string) bool {
+	_, err := fs.Stat(h, rooted(p))
+	return err == nil
+}
+
+// readText reads a small file whole; a larger one is an error.
+func readText(h adapter.Host, p string) (string, error) {
+	f, err := h.Open(rooted(p))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return "", err
+	}
+	if len(b) > maxConfig {
+		return "", fmt.Errorf("longer than %d bytes", maxConfig)
+	}
+	return string(b), nil
+}
+
+// reason gives the cause of a file error without the path.
+func reason(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// mend says what to do about a file that could not be read.
+func mend(err error, file string) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Sprintf("if the instance is in use, restore %s", file)
+	}
+	return fmt.Sprintf("`chmod o+r %s`, or run mtawatch as root", file)
+}
