@@ -1,0 +1,220 @@
+package postfix
+
+import (
+	"strings"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/syslog"
+)
+
+// parser reads the log lines of Postfix. What each kind of line looks like
+// follows the msg_info, msg_warn and log_adhoc calls of the Postfix source.
+type parser struct {
+	heads     *syslog.Reader
+	instances []string // names to read; none: all
+}
+
+func newParser(cfg adapter.ParserConfig) adapter.Parser {
+	p := &parser{heads: syslog.New(syslog.Config{Location: cfg.Location, Year: cfg.Year})}
+	for _, in := range cfg.Instances {
+		p.instances = append(p.instances, in.Name)
+	}
+	return p
+}
+
+// Parse implements adapter.Parser. A client= line that tells of SASL gives
+// two events: the origin and the accepted authentication.
+func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) {
+	h, ok := p.heads.Parse(line.Text, line.Ref)
+	if !ok {
+		if p.mentionsUs(line.Text) {
+			return dst, adapter.Malformed("head of line", line.Text)
+		}
+		return dst, nil
+	}
+	slash := strings.IndexByte(h.Tag, '/')
+	if slash <= 0 {
+		return dst, nil
+	}
+	name := h.Tag[strings.LastIndexByte(h.Tag, '/')+1:]
+	prog := programOf(name)
+	if prog == progNone || !p.reads(h.Tag[:slash]) {
+		return dst, nil
+	}
+	n := len(dst)
+	dst, e := mta.Extend(dst)
+	e.Time, e.PID = h.Time, h.PID
+	e.Instance, e.Program = h.Tag[:slash], name
+	err := parseMessage(e, prog, h.Message)
+	if err != nil || e.Kind == mta.KindNone {
+		return dst[:n], err
+	}
+	if e.Kind == mta.KindOrigin && (e.SASLMethod != "" || e.SASLUser != "") {
+		return appendAuth(dst, n), nil
+	}
+	return dst, nil
+}
+
+// appendAuth appends the accepted authentication that the origin at n tells of.
+func appendAuth(dst []mta.Event, n int) []mta.Event {
+	dst, auth := mta.Extend(dst)
+	origin := &dst[n]
+	auth.Time, auth.PID = origin.Time, origin.PID
+	auth.Instance, auth.Program = origin.Instance, origin.Program
+	auth.Kind, auth.Status = mta.KindAuth, mta.StatusAccepted
+	auth.QueueID, auth.Client = origin.QueueID, origin.Client
+	auth.SASLMethod, auth.SASLUser = origin.SASLMethod, origin.SASLUser
+	return dst
+}
+
+func (p *parser) reads(instance string) bool {
+	if len(p.instances) == 0 {
+		return true
+	}
+	for _, name := range p.instances {
+		if name == instance {
+			return true
+		}
+	}
+	return false
+}
+
+// mentionsUs reports whether a line without a readable head is likely one of
+// ours: its head then has a form that we should know.
+func (p *parser) mentionsUs(text string) bool {
+	if len(p.instances) == 0 {
+		return strings.Contains(text, "postfix") && strings.Contains(text, "]: ")
+	}
+	for _, name := range p.instances {
+		if i := strings.Index(text, name); i >= 0 && strings.HasPrefix(text[i+len(name):], "/") {
+			return true
+		}
+	}
+	return false
+}
+
+// program is one of Postfix's own programs, as far as the reading of its
+// lines differs.
+type program uint8
+
+const (
+	progNone       program = iota // not of Postfix
+	progOther                     // all lines in the common forms
+	progPostscreen                //
+	progTLSProxy                  //
+	progDNSBlog                   //
+	progMaster                    //
+	progScript                    // postfix-script and the other scripts
+	progPostsuper                 //
+)
+
+// programOf finds the program by the last part of the syslog tag. Policy
+// services and other neighbours that log under Postfix's name are none.
+func programOf(name string) program {
+	switch name {
+	case "smtpd", "smtp", "qmgr", "cleanup", "error", "retry", "lmtp", "local", "virtual", "pipe", "discard",
+		"bounce", "defer", "trace", "pickup", "anvil", "scache", "verify", "oqmgr", "nqmgr", "proxymap", "proxywrite",
+		"trivial-rewrite", "rewrite", "relay", "tlsmgr", "flush", "showq", "spawn", "qmqpd", "postlogd", "postlog",
+		"postqueue", "postdrop", "sendmail", "mailq", "newaliases", "postmulti", "postmap", "postalias", "postconf",
+		"postcat", "postkick", "postlock", "posttls-finger", "smtp-source", "smtp-sink", "qmqp-source", "qmqp-sink",
+		"nbdb_reindexd":
+		return progOther
+	case "postscreen":
+		return progPostscreen
+	case "tlsproxy":
+		return progTLSProxy
+	case "dnsblog":
+		return progDNSBlog
+	case "master":
+		return progMaster
+	case "postfix-script", "postfix", "postfix-wrapper", "post-install", "postfix-tls-script", "postmulti-script":
+		return progScript
+	case "postsuper":
+		return progPostsuper
+	}
+	return progNone
+}
+
+// parseMessage reads what follows the syslog tag. It leaves e.Kind at
+// KindNone for a line that says nothing of interest.
+func parseMessage(e *mta.Event, prog program, msg string) error {
+	if id, rest, ok := cutQueueID(msg); ok {
+		e.QueueID = id
+		return parseQueued(e, prog, rest)
+	}
+	if sev, rest, ok := cutSeverity(msg); ok {
+		return parseWarning(e, prog, sev, rest)
+	}
+	switch prog {
+	case progPostscreen:
+		return parsePostscreen(e, msg)
+	case progTLSProxy:
+		return parseTLSProxy(e, msg)
+	case progDNSBlog:
+		return parseDNSBlog(e, msg)
+	case progMaster:
+		return parseMaster(e, msg)
+	case progScript:
+		return parseScript(e, msg)
+	case progPostsuper:
+		return parsePostsuper(e, msg)
+	}
+	return parsePlain(e, msg)
+}
+
+// parseQueued reads a line that began with a queue id.
+func parseQueued(e *mta.Event, prog program, s string) error {
+	if s == "" {
+		return adapter.Malformed("text", s)
+	}
+	switch s[0] {
+	case 't':
+		if rest, ok := strings.CutPrefix(s, "to=<"); ok {
+			return parseDelivery(e, rest)
+		}
+	case 'f':
+		if rest, ok := strings.CutPrefix(s, "from=<"); ok {
+			return parseQueueManager(e, rest)
+		}
+	case 'm':
+		if rest, ok := strings.CutPrefix(s, "message-id="); ok {
+			return parseMessageID(e, rest)
+		}
+	case 'r':
+		if rest, ok := strings.CutPrefix(s, "resent-message-id="); ok {
+			return parseMessageID(e, rest)
+		}
+		if s == "removed" {
+			return parseRemoved(e, prog)
+		}
+	case 'c':
+		if rest, ok := strings.CutPrefix(s, "client="); ok {
+			return parseOrigin(e, rest)
+		}
+	case 'u':
+		if rest, ok := strings.CutPrefix(s, "uid="); ok {
+			return parsePickup(e, rest)
+		}
+	}
+	return parseQueuedOther(e, prog, s)
+}
+
+// parseQueuedOther reads the rarer lines that begin with a queue id.
+func parseQueuedOther(e *mta.Event, prog program, s string) error {
+	if prog == progPostsuper {
+		return parsePostsuperID(e, s)
+	}
+	if i := strings.Index(s, " notification: "); i > 0 {
+		return parseNotification(e, s[:i], s[i+len(" notification: "):])
+	}
+	if i := strings.IndexByte(s, ':'); i > 0 && i+2 <= len(s) {
+		if act, ok := policyAction(s[:i]); ok {
+			return parsePolicy(e, act, s[:i], strings.TrimPrefix(s[i+1:], " "))
+		}
+	}
+	if rest, ok := strings.CutPrefix(s, "status=deferred ("); ok {
+		return parseFailedNotice(e, rest)
+	}
+	return parseSession(e, s)
+}

@@ -1,0 +1,133 @@
+package syslog
+
+import "time"
+
+// zone is a zone text that was read before, as in "+01:00".
+type zone struct {
+	text   [6]byte
+	n      int
+	offset int // seconds east of UTC
+	loc    *time.Location
+}
+
+// isoStamp reads "2026-11-23T12:00:00.123456+01:00 " and gives the rest.
+// Fraction and zone are optional; a blank may stand for the T.
+func (r *Reader) isoStamp(t *time.Time, s string) (string, bool) {
+	const size = len("2026-11-23T12:00:00")
+	if len(s) <= size {
+		return s, false
+	}
+	if !r.iso.holds(s[:size]) {
+		f, ok := scanISO(s[:size])
+		if !ok {
+			return s, false
+		}
+		r.iso.set(s[:size], f.in(f.year, time.UTC))
+	}
+	var f fields
+	rest, _ := f.fraction(s[size:])
+	zoneEnd := 0
+	for zoneEnd < len(rest) && rest[zoneEnd] != ' ' {
+		zoneEnd++
+	}
+	if zoneEnd == len(rest) {
+		return s, false
+	}
+	text := rest[:zoneEnd]
+	rest = rest[zoneEnd+1:]
+	if text == "" {
+		y, mo, d := r.iso.time.Date()
+		h, m, sec := r.iso.time.Clock()
+		*t = time.Date(y, mo, d, h, m, sec, f.nsec, r.loc)
+		return rest, true
+	}
+	z := r.zone(text)
+	if z == nil {
+		return s, false
+	}
+	*t = r.zoned(r.iso.time.Unix()-int64(z.offset), f.nsec, z)
+	return rest, true
+}
+
+// zoned gives a moment in the Reader's own zone when that has the offset of
+// the stamp, so that equal stamps give equal values; else in the stamp's.
+func (r *Reader) zoned(sec int64, nsec int, z *zone) time.Time {
+	t := time.Unix(sec, int64(nsec))
+	if z.loc == time.UTC {
+		return t.UTC()
+	}
+	if own := t.In(r.loc); r.loc != time.UTC {
+		if _, offset := own.Zone(); offset == z.offset {
+			return own
+		}
+	}
+	return t.In(z.loc)
+}
+
+// zone reads "Z", "+01:00", "+0100" or "+01"; nil for anything else.
+func (r *Reader) zone(s string) *zone {
+	for i := range r.zones {
+		if z := &r.zones[i]; z.n > 0 && string(z.text[:z.n]) == s {
+			return z
+		}
+	}
+	offset, ok := zoneOffset(s)
+	if !ok {
+		return nil
+	}
+	z := &r.zones[r.turn]
+	r.turn = (r.turn + 1) % len(r.zones)
+	z.n = copy(z.text[:], s)
+	z.offset, z.loc = offset, time.UTC
+	if offset != 0 {
+		z.loc = time.FixedZone("", offset)
+	}
+	return z
+}
+
+// zoneOffset gives the seconds east of UTC.
+func zoneOffset(s string) (int, bool) {
+	if s == "Z" || s == "z" {
+		return 0, true
+	}
+	if len(s) < 3 || len(s) > 6 || s[0] != '+' && s[0] != '-' {
+		return 0, false
+	}
+	hours, rest := number(s[1:], 2)
+	if len(s)-len(rest) != 3 || hours > 23 {
+		return 0, false
+	}
+	minutes := 0
+	if rest != "" {
+		if rest[0] == ':' {
+			rest = rest[1:]
+		}
+		var end string
+		if minutes, end = number(rest, 2); len(rest) != 2 || end != "" || minutes > 59 {
+			return 0, false
+		}
+	}
+	offset := (hours*60 + minutes) * 60
+	if s[0] == '-' {
+		offset = -offset
+	}
+	return offset, true
+}
+
+// scanISO takes "2026-11-23T12:00:00" apart.
+func scanISO(s string) (f fields, ok bool) {
+	if s[4] != '-' || s[7] != '-' || s[10] != 'T' && s[10] != ' ' && s[10] != 't' {
+		return f, false
+	}
+	var a, b, c string
+	f.year, a = number(s[:4], 4)
+	f.month, b = number(s[5:7], 2)
+	f.day, c = number(s[8:10], 2)
+	if a != "" || b != "" || c != "" {
+		return f, false
+	}
+	if _, ok = f.clock(s[11:]); !ok {
+		return f, false
+	}
+	return f, f.valid(f.year)
+}
