@@ -57,16 +57,3 @@ func consonant(letter byte, base int64) int64 {
 	}
 	return n
 }
-
-// isQueueID tells whether a text has the shape of a queue id, short or long.
-func isQueueID(id string) bool {
-	if len(id) < 5 || len(id) > 40 {
-		return false
-	}
-	for i := 0; i < len(id); i++ {
-		if c := id[i]; c == '_' || !nameByte(c) {
-			return false
-		}
-	}
-	return true
-}
