@@ -1,0 +1,56 @@
+// Package api is the HTTP JSON API of mtawatch and its client. In come the
+// questions of view.Source as GET requests under /api/v1; out go the answers
+// as the JSON of package view. Both sides live here so that they cannot drift.
+//
+// Promised: an answer is either complete or an error with a status code of
+// 400 or above and the body {"error": "...", "advice": "..."}; parameters are
+// bounded and unknown ones refused; nothing can be changed through it; a page
+// of another site cannot read it through the operator's browser (Guard).
+//
+//	GET /api/v1/status       view.Status
+//	GET /api/v1/queue        view.Queue        instance, queue (repeatable), top, fresh
+//	GET /api/v1/queue/messages  view.Messages  instance, queue, destination, sender, id, limit
+//	GET /api/v1/failures     view.Failures     instance, window, top, cause, destination, inbound
+//	GET /api/v1/connections  view.Connections  port, state, top
+//	GET /api/v1/processes    view.Processes    instance
+//	GET /api/v1/doctor       view.Doctor
+//	GET /api/v1/trace        a stream of lines, see Line   text, since, limit
+//	GET /api/v1/version      Version
+package api
+
+import "github.com/mtawatch/mtawatch/internal/view"
+
+// Prefix is where every route of the API begins.
+const Prefix = "/api/v1"
+
+// Version says which program answers.
+type Version struct {
+	Version string `json:"version"`          // "v0.1.0", or "devel"
+	Commit  string `json:"commit,omitempty"` // with "+changes" when built from a changed tree
+	Go      string `json:"go"`
+}
+
+// Line is one line of a trace: exactly one member is set. The last line has
+// Summary or Error; a stream that ends without either was cut.
+type Line struct {
+	Step     *view.TraceStep    `json:"step,omitempty"`
+	Progress *view.Progress     `json:"progress,omitempty"`
+	Summary  *view.TraceSummary `json:"summary,omitempty"`
+	Error    string             `json:"error,omitempty"`
+	Advice   string             `json:"advice,omitempty"` // beside Error
+}
+
+// errorBody is the answer of every request that failed.
+type errorBody struct {
+	Error  string `json:"error"`
+	Advice string `json:"advice,omitempty"`
+}
+
+// markHeader is in every answer of ours, so that the client can tell
+// mtawatch from another server on the same port.
+const markHeader = "Mtawatch-Api"
+
+const (
+	typeJSON   = "application/json; charset=utf-8"
+	typeStream = "application/x-ndjson"
+)

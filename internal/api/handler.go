@@ -1,0 +1,256 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// Options of Handler. The zero value serves with the defaults.
+type Options struct {
+	Version   Version
+	Timeout   time.Duration // of every answer but traces; 0: 30 s
+	MaxTraces int           // traces at the same time; 0: 2
+	Log       *slog.Logger  // nil: requests that fail inside are not logged
+}
+
+// Handler serves the API. It expects to see the paths whole, with Prefix. It
+// does not look at the Host header: wrap the whole server in Guard.
+func Handler(src view.Source, o Options) http.Handler {
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.MaxTraces == 0 {
+		o.MaxTraces = 2
+	}
+	h := &handler{src: src, opts: o, traces: make(chan struct{}, o.MaxTraces)}
+	h.routes = map[string]route{
+		"/status":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Status, error) { return src.Status(ctx) })},
+		"/queue":          {queueParams, answer(h, h.queue)},
+		"/queue/messages": {messageParams, answer(h, h.messages)},
+		"/failures":       {failureParams, answer(h, h.failures)},
+		"/connections":    {connectionParams, answer(h, h.connections)},
+		"/processes":      {processParams, answer(h, h.processes)},
+		"/doctor":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Doctor, error) { return src.Doctor(ctx) })},
+		"/trace":          {traceParams, h.trace},
+		"/version":        {nil, answer(h, func(context.Context, *params) (Version, error) { return o.Version, nil })},
+	}
+	return h
+}
+
+type handler struct {
+	src    view.Source
+	opts   Options
+	routes map[string]route
+	traces chan struct{} // one token for each trace that runs
+}
+
+// route is one path: the parameters it knows and what answers it.
+type route struct {
+	params []string
+	serve  func(w http.ResponseWriter, r *http.Request, p *params)
+}
+
+// ServeHTTP finds the route and refuses what no route can answer.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	head := w.Header()
+	head.Set(markHeader, "1")
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("Cache-Control", "no-store")
+	path, under := strings.CutPrefix(r.URL.Path, Prefix)
+	rt, known := h.routes[path]
+	if !under || !known {
+		writeError(w, http.StatusNotFound, fmt.Errorf("no such path: %s", r.URL.Path), "the paths are "+h.paths())
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		head.Set("Allow", "GET, HEAD")
+		writeError(w, http.StatusMethodNotAllowed, fmt.Errorf("method %s is not allowed here", r.Method), "use GET; the API changes nothing")
+		return
+	}
+	p, err := readParams(r.URL.RawQuery, rt.params)
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err, view.AdviceOf(err))
+		return
+	}
+	rt.serve(w, r, p)
+}
+
+func (h *handler) paths() string {
+	list := make([]string, 0, len(h.routes))
+	for p := range h.routes {
+		list = append(list, Prefix+p)
+	}
+	sort.Strings(list)
+	return strings.Join(list, " ")
+}
+
+// answer makes a route of a question.
+func answer[T any](h *handler, ask func(context.Context, *params) (T, error)) func(http.ResponseWriter, *http.Request, *params) {
+	return func(w http.ResponseWriter, r *http.Request, p *params) {
+		ctx, cancel := context.WithTimeout(r.Context(), h.opts.Timeout)
+		defer cancel()
+		v, err := ask(ctx, p)
+		if err != nil {
+			h.fail(w, r, err)
+			return
+		}
+		body, err := json.Marshal(v)
+		if err != nil {
+			h.fail(w, r, fmt.Errorf("write answer: %w", err))
+			return
+		}
+		w.Header().Set("Content-Type", typeJSON)
+		w.Write(append(body, '\n'))
+	}
+}
+
+// fail answers with the status code that the error calls for.
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	code := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, view.ErrQuestion):
+		code = http.StatusBadRequest
+	case errors.Is(err, errors.ErrUnsupported):
+		code = http.StatusNotImplemented
+	case errors.Is(err, context.DeadlineExceeded):
+		code = http.StatusGatewayTimeout
+	case errors.Is(err, context.Canceled):
+		code = http.StatusServiceUnavailable
+	}
+	if code == http.StatusInternalServerError && h.opts.Log != nil {
+		h.opts.Log.Error("answer request", "path", r.URL.Path, "error", err)
+	}
+	writeError(w, code, err, view.AdviceOf(err))
+}
+
+func writeError(w http.ResponseWriter, code int, err error, advice string) {
+	body, merr := json.Marshal(errorBody{Error: err.Error(), Advice: advice})
+	if merr != nil { // two strings always marshal
+		body = []byte(`{"error":"unknown"}`)
+	}
+	w.Header().Set("Content-Type", typeJSON)
+	w.WriteHeader(code)
+	w.Write(append(body, '\n'))
+}
+
+func (h *handler) queue(ctx context.Context, p *params) (view.Queue, error) {
+	q := view.QueueQuery{Instance: p.text("instance"), Queues: p.list("queue"), Top: p.number("top", maxTop), Fresh: p.flag("fresh")}
+	return ask(ctx, p, q, h.src.Queue)
+}
+
+func (h *handler) messages(ctx context.Context, p *params) (view.Messages, error) {
+	q := view.MessageQuery{Instance: p.text("instance"), Queue: p.text("queue"), Destination: p.text("destination"),
+		Sender: p.text("sender"), ID: p.text("id"), Limit: p.number("limit", maxLimit)}
+	return ask(ctx, p, q, h.src.Messages)
+}
+
+func (h *handler) failures(ctx context.Context, p *params) (view.Failures, error) {
+	q := view.FailureQuery{Instance: p.text("instance"), Window: p.duration("window", maxWindow), Top: p.number("top", maxTop),
+		Cause: p.cause("cause"), Destination: p.text("destination"), Inbound: p.flag("inbound")}
+	return ask(ctx, p, q, h.src.Failures)
+}
+
+func (h *handler) connections(ctx context.Context, p *params) (view.Connections, error) {
+	q := view.ConnectionQuery{Port: uint16(p.number("port", 65535)), State: p.state("state"), Top: p.number("top", maxLimit)}
+	return ask(ctx, p, q, h.src.Connections)
+}
+
+func (h *handler) processes(ctx context.Context, p *params) (view.Processes, error) {
+	return ask(ctx, p, view.ProcessQuery{Instance: p.text("instance")}, h.src.Processes)
+}
+
+// ask asks only when every parameter could be read.
+func ask[Q, T any](ctx context.Context, p *params, q Q, do func(context.Context, Q) (T, error)) (T, error) {
+	if err := p.err(); err != nil {
+		var none T
+		return none, err
+	}
+	return do(ctx, q)
+}
+
+// trace streams. The status code is sent with the first line, so an error
+// after that stands in the last line.
+func (h *handler) trace(w http.ResponseWriter, r *http.Request, p *params) {
+	q := view.TraceQuery{Text: p.text("text"), Since: p.time("since"), Limit: p.number("limit", maxLimit)}
+	if q.Text == "" {
+		p.refuse("text", "is needed: a queue id, a Message-ID or an address")
+	}
+	if err := p.err(); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	select {
+	case h.traces <- struct{}{}:
+		defer func() { <-h.traces }()
+	default:
+		w.Header().Set("Retry-After", "5")
+		writeError(w, http.StatusTooManyRequests, fmt.Errorf("%d traces are running already", h.opts.MaxTraces), "try again when one has ended")
+		return
+	}
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", typeStream)
+		return
+	}
+	s := &stream{w: w}
+	sum, err := h.src.Trace(r.Context(), q,
+		func(t view.TraceStep) bool { return s.send(Line{Step: &t}) },
+		func(pr view.Progress) { s.send(Line{Progress: &pr}) })
+	switch {
+	case err == nil:
+		s.send(Line{Summary: &sum})
+	case !s.started():
+		h.fail(w, r, err)
+	default:
+		s.send(Line{Error: err.Error(), Advice: view.AdviceOf(err)})
+	}
+}
+
+// stream writes lines. It may be used from several goroutines: a source may
+// report progress from another one than its steps.
+type stream struct {
+	mu    sync.Mutex
+	w     http.ResponseWriter
+	begun bool
+	err   error // the first write error; nothing is written after it
+}
+
+func (s *stream) started() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun
+}
+
+// send writes one line at once; false when the reader is gone.
+func (s *stream) send(l Line) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return false
+	}
+	if !s.begun {
+		s.w.Header().Set("Content-Type", typeStream)
+		s.begun = true
+	}
+	b, err := json.Marshal(l)
+	if err == nil {
+		_, err = s.w.Write(append(b, '\n'))
+	}
+	if err == nil {
+		err = http.NewResponseController(s.w).Flush()
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = nil
+		}
+	}
+	s.err = err
+	return err == nil
+}

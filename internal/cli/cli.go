@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mtawatch/mtawatch/internal/api"
+	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// EnvServer is the environment variable that names the daemon to ask.
+const EnvServer = "MTAWATCH_SERVER"
+
+// The exit statuses.
+const (
+	exitOK      = 0
+	exitError   = 2
+	exitUnknown = 3
+)
+
+// Deps is what the commands work with. Main fills it from package app.
+type Deps struct {
+	// Daemon runs the daemon until ctx ends.
+	Daemon func(ctx context.Context, cfg config.Config, log *slog.Logger) error
+	// Look looks at the machine as it is, without a daemon; the second value
+	// ends the look.
+	Look func(ctx context.Context, cfg config.Config) (view.Source, func() error, error)
+	// Client asks the daemon at an address; nil is api.NewClient.
+	Client func(addr string) view.Source
+}
+
+// Main runs one command and gives its exit status. args begins with the name
+// of the program.
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return Run(ctx, appDeps(), args, stdin, stdout, stderr)
+}
+
+// Run is Main with other dependencies.
+func Run(ctx context.Context, deps Deps, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if deps.Client == nil {
+		deps.Client = func(addr string) view.Source { return api.NewClient(addr, 0) }
+	}
+	t := &tool{deps: deps, in: stdin, out: newPrinter(stdout), err: newPrinter(stderr)}
+	root := t.root()
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if len(args) > 0 {
+		args = args[1:]
+	}
+	root.SetArgs(append([]string{}, args...)) // never nil: cobra would read os.Args
+	err := root.ExecuteContext(ctx)
+	if werr := t.out.flush(); err == nil && werr != nil {
+		err = fmt.Errorf("write output: %w", werr)
+	}
+	return t.finish(err)
+}
+
+// tool is what the commands of one run share.
+type tool struct {
+	deps Deps
+	in   io.Reader
+	out  *printer
+	err  *printer
+
+	configPath string
+	server     string
+	dataDir    string
+	json       bool
+}
+
+// exit is an error that only sets the exit status: what there was to say has
+// been said.
+type exit int
+
+// Error gives the status; nobody prints it.
+func (e exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// finish prints the error, if any, and gives the exit status.
+func (t *tool) finish(err error) int {
+	defer t.err.flush()
+	var status exit
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &status):
+		return int(status)
+	}
+	t.complain(err)
+	return exitError
+}
+
+// complain prints an error and what to do about it.
+func (t *tool) complain(err error) {
+	for i, line := range strings.Split(err.Error(), "\n") {
+		if i == 0 {
+			line = "mtawatch: " + line
+		}
+		t.err.line(clean(line))
+	}
+	if advice := view.AdviceOf(err); advice != "" {
+		t.err.line("  to do: " + clean(advice))
+	}
+}
+
+func (t *tool) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "mtawatch",
+		Short:         "Watches a mail server's queues, delivery failures, connections and daemons",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&t.configPath, "config", "", "configuration file (default "+config.DefaultPath+" if it exists)")
+	flags.StringVar(&t.server, "server", "", "ask the daemon at `ADDR`: 127.0.0.1:9725 or unix:/path (default: of the configuration)")
+	flags.StringVar(&t.dataDir, "data-dir", "", "directory of the stores (default: of the configuration)")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return view.Advise(err, "see '"+c.CommandPath()+" --help'")
+	})
+	root.AddCommand(t.runCommand(), t.statusCommand(), t.queueCommand(), t.failuresCommand(), t.connectionsCommand(),
+		t.processesCommand(), t.traceCommand(), t.doctorCommand(), t.parseCommand(), t.classifyCommand(),
+		t.checkConfigCommand(), t.versionCommand())
+	return root
+}
+
+// reading adds the flag that every reading command has.
+func (t *tool) reading(c *cobra.Command) *cobra.Command {
+	c.Flags().BoolVar(&t.json, "json", false, "print JSON")
+	return c
+}
+
+// settings loads the configuration, with the flags over it.
+func (t *tool) settings() (config.Config, error) {
+	cfg, err := config.Load(t.configPath)
+	if err != nil {
+		return config.Config{}, err
+	}
+	if t.dataDir != "" {
+		cfg.DataDir = t.dataDir
+	}
+	return cfg, nil
+}
+
+// ask asks the daemon that --server or MTAWATCH_SERVER names; without either
+// the daemon of this machine; and where none runs, it looks for itself.
+func ask[T any](ctx context.Context, t *tool, question func(view.Source) (T, error)) (T, error) {
+	var none T
+	if addr := t.explicitServer(); addr != "" {
+		return question(t.deps.Client(addr))
+	}
+	cfg, err := t.settings()
+	if err != nil {
+		return none, err
+	}
+	for _, addr := range localAddresses(cfg) {
+		v, err := question(t.deps.Client(addr))
+		switch {
+		case errors.Is(err, api.ErrNoDaemon), errors.Is(err, fs.ErrPermission):
+			continue
+		case errors.Is(err, api.ErrNotMtawatch):
+			t.complain(fmt.Errorf("%w; looking for myself", err))
+			continue
+		}
+		return v, err
+	}
+	return look(ctx, t, cfg, question)
+}
+
+func (t *tool) explicitServer() string {
+	if t.server != "" {
+		return t.server
+	}
+	return os.Getenv(EnvServer)
+}
+
+// localAddresses are where the daemon of this machine would answer.
+func localAddresses(cfg config.Config) []string {
+	var list []string
+	if cfg.Socket != "" {
+		list = append(list, "unix:"+cfg.Socket)
+	}
+	if host, port, err := net.SplitHostPort(cfg.Listen); err == nil {
+		switch host {
+		case "", "0.0.0.0":
+			host = "127.0.0.1"
+		case "::":
+			host = "::1"
+		}
+		list = append(list, net.JoinHostPort(host, port))
+	}
+	return list
+}
+
+// look asks the machine itself.
+func look[T any](ctx context.Context, t *tool, cfg config.Config, question func(view.Source) (T, error)) (v T, err error) {
+	if t.deps.Look == nil {
+		return v, view.Advise(errors.New("look at this machine: not possible in this build"), "start the daemon with 'mtawatch run' or name one with --server")
+	}
+	src, end, err := t.deps.Look(ctx, cfg)
+	if err != nil {
+		return v, fmt.Errorf("look at this machine: %w", err)
+	}
+	defer func() {
+		if cerr := end(); err == nil && cerr != nil {
+			err = fmt.Errorf("end look: %w", cerr)
+		}
+	}()
+	return question(src)
+}

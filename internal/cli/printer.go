@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// printer writes to standard output or standard error and knows what it may
+// do there.
+type printer struct {
+	w        *bufio.Writer
+	terminal bool
+	colour   bool
+	columns  int // 0: no limit, for it is no terminal
+}
+
+func newPrinter(w io.Writer) *printer {
+	p := &printer{w: bufio.NewWriterSize(w, 16<<10)}
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return p
+	}
+	p.terminal = true
+	p.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	p.columns = 80
+	if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+		p.columns = n
+	}
+	return p
+}
+
+func (p *printer) flush() error { return p.w.Flush() }
+
+// line writes one line. The text must be clean.
+func (p *printer) line(s string) {
+	p.w.WriteString(s)
+	p.w.WriteByte('\n')
+}
+
+func (p *printer) printf(format string, args ...any) { fmt.Fprintf(p.w, format, args...) }
+
+// style is how text stands out on a terminal.
+type style string
+
+const (
+	bold   style = "\x1b[1m"
+	dim    style = "\x1b[2m"
+	red    style = "\x1b[31m"
+	green  style = "\x1b[32m"
+	yellow style = "\x1b[33m"
+)
+
+// in gives s in a style where colour may be used.
+func (p *printer) in(st style, s string) string {
+	if !p.colour || s == "" {
+		return s
+	}
+	return string(st) + s + "\x1b[0m"
+}
+
+// json writes v as one JSON value, indented on a terminal.
+func (p *printer) json(v any) error {
+	var b []byte
+	var err error
+	if p.terminal {
+		b, err = json.MarshalIndent(v, "", "  ")
+	} else {
+		b, err = json.Marshal(v)
+	}
+	if err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	p.w.Write(safeJSON(b))
+	p.w.WriteByte('\n')
+	return nil
+}
+
+// table is rows of cells under headings. Cells must be clean; numbers stand
+// to the right.
+type table struct {
+	head  []string
+	right []bool // by column; absent is left
+	rows  [][]string
+	style map[int]style // by row
+}
+
+// newTable takes headings; one that begins with '>' is of a column of
+// numbers.
+func newTable(head ...string) *table {
+	t := &table{}
+	for _, h := range head {
+		name, right := strings.CutPrefix(h, ">")
+		t.head = append(t.head, name)
+		t.right = append(t.right, right)
+	}
+	return t
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// mark gives the last row a style.
+func (t *table) mark(st style) {
+	if t.style == nil {
+		t.style = make(map[int]style)
+	}
+	t.style[len(t.rows)-1] = st
+}
+
+// print writes the table. On a terminal the last column is cut to what is
+// left of the line; it is left out where that is too narrow to be of use.
+func (p *printer) print(t *table) {
+	widths := make([]int, len(t.head))
+	for _, row := range append([][]string{t.head}, t.rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], textWidth(cell))
+		}
+	}
+	last := len(widths) - 1
+	if p.columns > 0 && !t.right[last] {
+		used := 0
+		for _, w := range widths[:last] {
+			used += w + 2
+		}
+		switch room := p.columns - used; {
+		case room < 12 && room < widths[last]:
+			last--
+		default:
+			widths[last] = min(widths[last], room)
+		}
+	}
+	widths = widths[:last+1]
+	p.line(p.in(dim, t.row(t.head, widths)))
+	for i, row := range t.rows {
+		p.line(p.in(t.style[i], t.row(row, widths)))
+	}
+}
+
+func (t *table) row(cells []string, widths []int) string {
+	var b strings.Builder
+	for i, w := range widths {
+		cell := ""
+		if i < len(cells) {
+			cell = cut(cells[i], w)
+		}
+		pad := strings.Repeat(" ", w-textWidth(cell))
+		if i > 0 {
+			b.WriteString("  ")
+		}
+		if t.right[i] {
+			b.WriteString(pad + cell)
+		} else {
+			b.WriteString(cell + pad)
+		}
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// bar draws progress on a terminal and nothing elsewhere.
+type bar struct {
+	p     *printer
+	drawn bool
+	last  int64 // what was drawn last, in thousandths
+}
+
+// show draws how much of a total is done.
+func (b *bar) show(what string, done, total int64) {
+	if !b.p.terminal {
+		return
+	}
+	share := int64(0)
+	if total > 0 {
+		share = min(done, total) * 1000 / total
+	}
+	if b.drawn && share == b.last {
+		return
+	}
+	b.drawn, b.last = true, share
+	const width = 24
+	full := int(share * width / 1000)
+	text := fmt.Sprintf("[%s%s] %3d%% of %s  %s", strings.Repeat("#", full), strings.Repeat(".", width-full), share/10, bytesText(total), clean(what))
+	b.p.printf("\r\x1b[K%s", cut(text, max(b.p.columns-1, 20)))
+	b.p.flush()
+}
+
+// clear takes the bar away.
+func (b *bar) clear() {
+	if b.drawn {
+		b.p.printf("\r\x1b[K")
+		b.p.flush()
+		b.drawn = false
+	}
+}

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// bytesText gives a size as a person reads it, in powers of 1000.
+func bytesText(n int64) string {
+	if n < 0 {
+		return "unknown size"
+	}
+	if n < 1000 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	f, unit := float64(n), 0
+	for f >= 999.5 && unit < 5 {
+		f /= 1000
+		unit++
+	}
+	digits := 0
+	if f < 9.95 {
+		digits = 1
+	}
+	return strconv.FormatFloat(f, 'f', digits, 64) + " " + []string{"B", "kB", "MB", "GB", "TB", "PB"}[unit]
+}
+
+// spanText gives a duration in its two largest units.
+func spanText(d time.Duration) string {
+	if d < 0 {
+		d = 0
+	}
+	s := int64(d / time.Second)
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 3600:
+		return twoUnits(s/60, "m", s%60, "s")
+	case s < 86400:
+		return twoUnits(s/3600, "h", s%3600/60, "m")
+	}
+	return twoUnits(s/86400, "d", s%86400/3600, "h")
+}
+
+func twoUnits(a int64, unit string, b int64, small string) string {
+	if b == 0 {
+		return fmt.Sprintf("%d%s", a, unit)
+	}
+	return fmt.Sprintf("%d%s %d%s", a, unit, b, small)
+}
+
+// windowText gives a window as "1h" or "15m".
+func windowText(d time.Duration) string { return strings.ReplaceAll(spanText(d), " ", "") }
+
+// ageText is how long before now t was; "" when t is unknown.
+func ageText(now, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return spanText(now.Sub(t))
+}
+
+// clockText gives a moment in the reader's zone: the time alone when it was
+// within a day of now.
+func clockText(now, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	if d := now.Sub(t); d > -time.Hour && d < 24*time.Hour {
+		return t.Local().Format("15:04:05")
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+func countText(n int64) string { return strconv.FormatInt(n, 10) }
+
+// plural gives "1 message", "2 messages".
+func plural(n int64, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	if base, ok := strings.CutSuffix(word, "y"); ok {
+		return countText(n) + " " + base + "ies"
+	}
+	if strings.HasSuffix(word, "s") {
+		return countText(n) + " " + word + "es"
+	}
+	return countText(n) + " " + word + "s"
+}
+
+// topText lists the largest counts of a map: "greylisted 8, other 1".
+func topText[N int | int64](counts map[string]N, most int) string {
+	names := make([]string, 0, len(counts))
+	for name, n := range counts {
+		if n != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if d := int64(counts[b]) - int64(counts[a]); d != 0 {
+			return int(max(min(d, 1), -1))
+		}
+		return strings.Compare(a, b)
+	})
+	var parts []string
+	for i, name := range names {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(names)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %d", clean(name), counts[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// scopeText says in words whose fault a cause is.
+func scopeText(s mta.Scope) string {
+	switch s {
+	case mta.ScopeUs:
+		return "this host"
+	case mta.ScopePath:
+		return "the network between"
+	case mta.ScopeThem:
+		return "the receiving site"
+	case mta.ScopeRecipient:
+		return "the recipient"
+	case mta.ScopeMessage:
+		return "the message"
+	}
+	return "-"
+}
+
+// firstLine gives the text up to its first line end, clean.
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return clean(s)
+}

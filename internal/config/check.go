@@ -1,0 +1,149 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// check refuses values outside their limits.
+func (r *reader) check(c Config) {
+	r.checkAddresses(c)
+	r.duration("interval", c.Interval, time.Second, time.Hour)
+	r.duration("retention", c.Retention, 24*time.Hour, 3650*24*time.Hour)
+	r.duration("queue_list_interval", c.ListInterval, time.Second, 24*time.Hour)
+	if c.ListMaxCPU <= 0 || c.ListMaxCPU > 1 {
+		r.at("queue_list_max_cpu", "must be more than 0 and at most 1 (one core), not %g", c.ListMaxCPU)
+	}
+	r.duration("silence.least", c.Silence.Least, time.Second, 30*24*time.Hour)
+	r.duration("silence.most", c.Silence.Most, time.Second, 30*24*time.Hour)
+	if c.Silence.Most < c.Silence.Least {
+		r.at("silence", "most (%s) is shorter than least (%s)", c.Silence.Most, c.Silence.Least)
+	}
+	if _, err := c.Location(); err != nil {
+		r.at("timezone", "is no time zone known here: %q; use a name such as Europe/Berlin or UTC", c.Timezone)
+	}
+	if _, err := readLevel(c.LogLevel); err != nil {
+		r.at("log_level", "%s", err)
+	}
+	r.absolute("data_dir", c.DataDir, true)
+	if !c.Detect && len(c.Instances) == 0 {
+		r.at("detect", "is false and no instance is given: nothing would be watched")
+	}
+	r.checkInstances(c.Instances)
+}
+
+func (r *reader) checkAddresses(c Config) {
+	r.absolute("socket", c.Socket, false)
+	if len(c.Socket) > 107 {
+		r.at("socket", "has %d bytes; a unix socket's path may have 107", len(c.Socket))
+	}
+	if c.Listen == "" {
+		if c.Socket == "" {
+			r.at("listen", "is empty and no socket is set: nothing could ask the daemon")
+		}
+		return
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		r.at("listen", "must be an address and a port such as 127.0.0.1:9725, not %q", c.Listen)
+		return
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		r.at("listen", "must end in a port from 1 to 65535, not %q", port)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "localhost" && host != "" {
+		r.at("listen", "must begin with an IP address or localhost, not %q", host)
+		return
+	}
+	if !isLoopback(host) && !c.InsecureListen {
+		r.at("listen", "%s can be reached from other machines, and nothing asks who they are; use 127.0.0.1, "+
+			"or set insecure_listen: true when a firewall or proxy guards it", c.Listen)
+	}
+}
+
+func isLoopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
+}
+
+func (r *reader) checkInstances(list []Instance) {
+	seen := make(map[string]int)
+	for i, in := range list {
+		key := fmt.Sprintf("instances[%d]", i)
+		if in.MTA == "" {
+			r.at(key, "mta is missing: which mail server is it?")
+		}
+		if in.Name == "" {
+			r.at(key, "name is missing: how does its log call it?")
+		}
+		if first, twice := seen[in.MTA+"\x00"+in.Name]; twice && in.Name != "" {
+			r.at(key, "is the same as instances[%d]: %s %s", first, in.MTA, in.Name)
+		} else {
+			seen[in.MTA+"\x00"+in.Name] = i
+		}
+		r.absolute(key+".config_dir", in.ConfigDir, false)
+		r.absolute(key+".queue_dir", in.QueueDir, false)
+		r.absolute(key+".log_file", in.LogFile, false)
+		if in.Journal != nil {
+			r.absolute(key+".journal.directory", in.Journal.Directory, false)
+		}
+	}
+}
+
+// at refuses the value of a key, on the line where the key or the nearest
+// one around it stands.
+func (r *reader) at(key, format string, args ...any) {
+	line, found := r.lines[key]
+	for k := key; !found && k != ""; line, found = r.lines[k] {
+		k = k[:max(strings.LastIndexByte(k, '.'), 0)]
+	}
+	r.refuse(line, key, format, args...)
+}
+
+func (r *reader) duration(key string, d, least, most time.Duration) {
+	if d < least || d > most {
+		r.at(key, "must be from %s to %s, not %s", words(least), words(most), words(d))
+	}
+}
+
+// words gives a duration as a person writes it: "35d", "10s".
+func words(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= day && d%day == 0:
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	case d >= time.Hour && d%time.Hour == 0:
+		return strconv.FormatInt(int64(d/time.Hour), 10) + "h"
+	case d >= time.Minute && d%time.Minute == 0:
+		return strconv.FormatInt(int64(d/time.Minute), 10) + "m"
+	}
+	return d.String()
+}
+
+func (r *reader) absolute(key, path string, needed bool) {
+	if path == "" && needed {
+		r.at(key, "must not be empty")
+	} else if path != "" && !filepath.IsAbs(path) {
+		r.at(key, "must be an absolute path, not %q", path)
+	}
+}
+
+func readLevel(s string) (slog.Level, error) {
+	switch s {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, fmt.Errorf("must be debug, info, warn or error, not %q", s)
+}

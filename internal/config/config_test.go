@@ -1,0 +1,263 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+const full = `
+# everything set
+listen: "[::1]:9000"
+socket: /run/mtawatch/sock
+data_dir: /srv/mtawatch
+interval: 5s
+retention: 90d
+queue_list_interval: 2m
+queue_list_max_cpu: 0.05
+detect: false
+ports: [2525, 10025]
+timezone: Europe/Berlin
+log_level: debug
+silence:
+  least: 5m
+  most: 2d
+instances:
+  - mta: postfix
+    name: postfix-out
+    config_dir: /etc/postfix-out
+    queue_dir: /var/spool/postfix-out
+    log_file: /var/log/mail-out.log
+    ports:
+      - 26
+  - mta: postfix
+    name: postfix
+    journal:
+      units: [postfix@-.service]
+      identifiers: ["postfix/"]
+      namespace: mail
+      directory: /var/log/journal/x
+`
+
+func TestParse(t *testing.T) {
+	changed := func(change func(*config.Config)) config.Config {
+		c := config.Default()
+		change(&c)
+		return c
+	}
+	tests := []struct {
+		name, text string
+		want       config.Config
+	}{
+		{"empty", "", config.Default()},
+		{"comment", "# nothing\n", config.Default()},
+		{"only a document mark", "---\n", config.Default()},
+		{"one key", "interval: 1m30s\n", changed(func(c *config.Config) { c.Interval = 90 * time.Second })},
+		{"whole number", "queue_list_max_cpu: 1\n", changed(func(c *config.Config) { c.ListMaxCPU = 1 })},
+		{"other machines", "listen: 0.0.0.0:9725\ninsecure_listen: true\n", changed(func(c *config.Config) {
+			c.Listen, c.InsecureListen = "0.0.0.0:9725", true
+		})},
+		{"socket alone", "listen: \"\"\nsocket: /run/s\n", changed(func(c *config.Config) { c.Listen, c.Socket = "", "/run/s" })},
+		{"full", full, config.Config{
+			Listen: "[::1]:9000", Socket: "/run/mtawatch/sock", DataDir: "/srv/mtawatch", Interval: 5 * time.Second,
+			Retention: 90 * 24 * time.Hour, ListInterval: 2 * time.Minute, ListMaxCPU: 0.05,
+			Ports: []uint16{2525, 10025}, Timezone: "Europe/Berlin", LogLevel: "debug",
+			Silence: config.Silence{Least: 5 * time.Minute, Most: 48 * time.Hour},
+			Instances: []config.Instance{
+				{MTA: "postfix", Name: "postfix-out", ConfigDir: "/etc/postfix-out", QueueDir: "/var/spool/postfix-out",
+					LogFile: "/var/log/mail-out.log", Ports: []uint16{26}},
+				{MTA: "postfix", Name: "postfix", Journal: &config.Journal{Units: []string{"postfix@-.service"},
+					Identifiers: []string{"postfix/"}, Namespace: "mail", Directory: "/var/log/journal/x"}},
+			}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := config.Parse("f.yaml", []byte(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string // beginnings of the lines, in order
+	}{
+		{"unknown key", "intervall: 10s\n", []string{`f.yaml:1: intervall: unknown key; did you mean "interval"?`}},
+		{"dashes", "data-dir: /x\n", []string{`f.yaml:1: data-dir: unknown key; did you mean "data_dir"?`}},
+		{"nothing like it", "colour: red\n", []string{`f.yaml:1: colour: unknown key; known here are listen, `}},
+		{"many at once", "interval: fast\nretention: 2h\nports: [25, 0, x]\nlisten: 0.0.0.0:9725\nfoo_bar_baz: 1\ndetect: perhaps\n", []string{
+			`f.yaml:1: interval: must be a duration such as`,
+			`f.yaml:2: retention: must be from 1d to 3650d, not 2h`,
+			`f.yaml:3: ports[1]: must be a port from 1 to 65535, not "0"`,
+			`f.yaml:3: ports[2]: must be a port`,
+			`f.yaml:4: listen: 0.0.0.0:9725 can be reached from other machines`,
+			`f.yaml:5: foo_bar_baz: unknown key`,
+			`f.yaml:6: detect: must be true or false, not "perhaps"`,
+		}},
+		{"nested", "silence:\n  least: 1h\n  mosst: 2h\n", []string{`f.yaml:3: silence.mosst: unknown key; did you mean "most"?`}},
+		{"range of two", "silence:\n  least: 2h\n  most: 1h\n", []string{`f.yaml:1: silence: most (1h0m0s) is shorter`}},
+		{"instance", "\ninstances:\n  - name: x\n    queue_dir: spool\n  - mta: postfix\n", []string{
+			`f.yaml:3: instances[0]: mta is missing`, `f.yaml:4: instances[0].queue_dir: must be an absolute path`, `f.yaml:5: instances[1]: name is missing`}},
+		{"same instance", "instances:\n- {mta: postfix, name: a}\n- {mta: postfix, name: a}\n", []string{`f.yaml:3: instances[1]: is the same as instances[0]`}},
+		{"set twice", "interval: 5s\ninterval: 6s\n", []string{`f.yaml:2: interval: is set twice, first on line 1`}},
+		{"no value", "interval:\nports: 25\n", []string{`f.yaml:1: interval: has no value`, `f.yaml:2: ports: must be a list`}},
+		{"text wanted", "data_dir: 12\n", []string{`f.yaml:1: data_dir: must be text`}},
+		{"relative", "data_dir: var\n", []string{`f.yaml:1: data_dir: must be an absolute path`}},
+		{"zone", "timezone: Middle/Earth\n", []string{`f.yaml:1: timezone: is no time zone known here`}},
+		{"level", "log_level: loud\n", []string{`f.yaml:1: log_level: must be debug`}},
+		{"address", "listen: nine\n", []string{`f.yaml:1: listen: must be an address and a port`}},
+		{"address by name", "listen: mail.example.net:80\n", []string{`f.yaml:1: listen: must begin with an IP address`}},
+		{"port", "listen: 127.0.0.1:0\n", []string{`f.yaml:1: listen: must end in a port`}},
+		{"all addresses", "listen: :9725\n", []string{`f.yaml:1: listen: :9725 can be reached`}},
+		{"nothing to ask", "listen: \"\"\n", []string{`f.yaml:1: listen: is empty`}},
+		{"nothing to watch", "detect: false\n", []string{`f.yaml:1: detect: is false and no instance`}},
+		{"share", "queue_list_max_cpu: .nan\n", []string{`f.yaml:1: queue_list_max_cpu: must be a number`}},
+		{"alias", "data_dir: &a /x\nsocket: *a\n", []string{`f.yaml:1: data_dir: anchors`, `f.yaml:2: socket: anchors`}},
+		{"list at the top", "- a\n- b\n", []string{`f.yaml:1: must be keys with values`}},
+		{"no YAML", "interval: [1\n", []string{`f.yaml:1: not readable as YAML`}},
+		{"second document", "interval: 5s\n---\ninterval: 6s\n", []string{`f.yaml:3: a second document`}},
+		{"huge duration", "retention: 99999999d\n", []string{`f.yaml:1: retention: must be a duration`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := config.Parse("f.yaml", []byte(tt.text))
+			var list config.Errors
+			if !errors.As(err, &list) {
+				t.Fatalf("got %v, want Errors", err)
+			}
+			if len(list) != len(tt.want) {
+				t.Fatalf("got\n%v\nwant\n%s", err, strings.Join(tt.want, "\n"))
+			}
+			for i, e := range list {
+				if !strings.HasPrefix(e.Error(), tt.want[i]) {
+					t.Errorf("got  %s\nwant %s", e, tt.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "c.yaml")
+	if err := os.WriteFile(file, []byte("interval: 7s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("named", func(t *testing.T) {
+		c, err := config.Load(file)
+		if err != nil || c.Interval != 7*time.Second || c.File != file {
+			t.Errorf("got %+v, %v", c, err)
+		}
+	})
+	t.Run("by the environment", func(t *testing.T) {
+		t.Setenv(config.EnvPath, file)
+		c, err := config.Load("")
+		if err != nil || c.Interval != 7*time.Second {
+			t.Errorf("got %+v, %v", c, err)
+		}
+	})
+	t.Run("named and missing", func(t *testing.T) {
+		if _, err := config.Load(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("too big", func(t *testing.T) {
+		big := filepath.Join(dir, "big")
+		if err := os.WriteFile(big, make([]byte, 1<<20+1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Load(big); err == nil || !strings.Contains(err.Error(), "more than") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestInstanceLogs(t *testing.T) {
+	in := config.Instance{LogFile: "/l", Journal: &config.Journal{Units: []string{"u"}, Namespace: "n"}}
+	want := []mta.LogSource{{Kind: mta.LogFile, Path: "/l"}, {Kind: mta.LogJournal, Units: []string{"u"}, Namespace: "n"}}
+	if d := cmp.Diff(want, in.Logs()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if got := (config.Instance{}).Logs(); got != nil {
+		t.Errorf("got %v, want none", got)
+	}
+}
+
+// TestDocumented holds docs/config.md to the keys, and the example file to
+// the defaults that it claims to show.
+func TestDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var walk func(reflect.Type, string)
+	walk = func(v reflect.Type, path string) {
+		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice {
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct {
+			return
+		}
+		for i := range v.NumField() {
+			key := v.Field(i).Tag.Get("yaml")
+			if key == "-" {
+				continue
+			}
+			if key == "" {
+				t.Errorf("field %s.%s has no yaml tag", v, v.Field(i).Name)
+			}
+			if name := "`" + path + key + "`"; !strings.Contains(string(page), name) {
+				t.Errorf("docs/config.md does not name %s", name)
+			}
+			walk(v.Field(i).Type, path+key+".")
+		}
+	}
+	walk(reflect.TypeFor[config.Config](), "")
+}
+
+func TestExampleFile(t *testing.T) {
+	text, err := os.ReadFile("../../docs/mtawatch.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Parse("docs/mtawatch.yaml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Default()
+	want.DataDir = "/var/lib/mtawatch"
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the example does not show the defaults (-want +got):\n%s", d)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"", full, "a: [", "- x", "? y", "interval: !!int 5", "<<: *a", "interval: |\n  5s\n", "\x00", "{}", "instances: [{}]", "ports: {a: b}", "1: 2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if len(s) > 4096 {
+			return
+		}
+		_, err := config.Parse("f", []byte(s))
+		var list config.Errors
+		if err != nil && (!errors.As(err, &list) || len(list) == 0) {
+			t.Errorf("got %v, want Errors", err)
+		}
+	})
+}
