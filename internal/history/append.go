@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -90,7 +91,7 @@ func (s *Store) compact(db *tsdb.DB, now time.Time) {
 	if wait := now.UnixMilli() - s.checked; wait >= 0 && wait < time.Minute.Milliseconds() {
 		return
 	}
-	err := guard(func() error { return db.Compact(context.Background()) })
+	err := guard(func() error { return frugal(db.Compact) })
 	if err != nil {
 		s.checked = now.UnixMilli()
 		err = s.describe("move time series from memory to disk", err)
@@ -105,6 +106,18 @@ func (s *Store) compact(db *tsdb.DB, now time.Time) {
 	if err != nil && before == nil {
 		s.log.Warn("time series stay in memory for now", "error", err)
 	}
+}
+
+// frugal runs a compaction in little memory. The TSDB takes some 20 MB of
+// buffers for each block that it writes, and they are garbage at once: they
+// are collected early and given back, as the next are needed in two hours.
+func frugal(compact func(context.Context) error) error {
+	before := debug.SetGCPercent(20)
+	defer func() {
+		debug.SetGCPercent(before)
+		debug.FreeOSMemory()
+	}()
+	return compact(context.Background())
 }
 
 // entry is a series that was in the last tick.
