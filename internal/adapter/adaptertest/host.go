@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 	"testing/fstest"
 
@@ -22,7 +23,8 @@ import (
 //	file/PATH       a file
 //	dir/PATH        an empty directory
 //	link/PATH       a symbolic link to what the section's text names
-//	denied/PATH     permission denied, for PATH and all below
+//	denied/PATH     permission denied: PATH may not be opened, nor what is
+//	                below it be seen
 //	run/COMMAND     what the command line COMMAND prints
 //	fail/COMMAND    the error with which it ends
 //	dial/PATH       what the unix socket at /PATH sends; \0 is a zero byte,
@@ -122,7 +124,7 @@ func (h *Host) ReadLink(name string) (string, error) {
 
 // Lstat describes a file without following it.
 func (h *Host) Lstat(name string) (fs.FileInfo, error) {
-	if err := h.allowed("lstat", name); err != nil {
+	if err := h.allowed("lstat", path.Dir(name)); err != nil {
 		return nil, err
 	}
 	return h.files.Lstat(name)
