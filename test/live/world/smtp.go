@@ -4,6 +4,7 @@ package world
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ func (h *mailHost) session(c net.Conn) {
 func readMessage(r *bufio.Reader) bool {
 	for {
 		line, err := r.ReadSlice('\n')
-		if err == bufio.ErrBufferFull {
+		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
 		}
 		if err != nil {

@@ -208,13 +208,14 @@ func readMetrics(b []byte) (Metrics, error) {
 			continue
 		}
 		m := Metric{Labels: map[string]string{}}
-		rest := ""
-		if i := strings.IndexAny(line, "{ "); i < 0 {
+		i := strings.IndexAny(line, "{ ")
+		if i < 0 {
 			return nil, fmt.Errorf("read metrics: %q", line)
-		} else if m.Name, rest = line[:i], line[i:]; rest[0] == '{' {
-			if rest = readLabels(rest[1:], m.Labels); rest == "" {
-				return nil, fmt.Errorf("read metrics: %q", line)
-			}
+		}
+		m.Name = line[:i]
+		rest := line[i:]
+		if rest[0] == '{' {
+			rest = readLabels(rest[1:], m.Labels)
 		}
 		f := strings.Fields(rest)
 		if len(f) == 0 {
