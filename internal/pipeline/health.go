@@ -82,6 +82,9 @@ func (s *source) health(now time.Time) *mta.BlindSpot {
 			Text:   fmt.Sprintf("no line for %s; the longest silence of the last day was %s", now.Sub(s.heard).Round(time.Second), (s.gaps.limit() / 3).Round(time.Second)),
 			Advice: "see whether the MTA still logs here: is the syslog daemon running, has the log moved?"}
 	}
+	if s.lost != nil && now.Sub(s.lost.Since) < 24*time.Hour {
+		return s.lost
+	}
 	return nil
 }
 

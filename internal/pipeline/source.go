@@ -25,9 +25,11 @@ type source struct {
 	unknown   lastLines
 	malformed lastLines
 	behind    int64
-	atEnd     bool      // has been at the end since the start
-	lastLine  time.Time // stamp of the newest line
-	heard     time.Time // when lines came last
+	atEnd     bool           // has been at the end since the start
+	first     time.Time      // stamp of the first event read: nothing is known before it
+	lastLine  time.Time      // stamp of the newest line
+	lost      *mta.BlindSpot // lines that were never read; shown for a day
+	heard     time.Time      // when lines came last
 	gaps      gapHabit
 	recent    share // of lines that were not understood
 	blind     *mta.BlindSpot
@@ -146,6 +148,9 @@ func (b *Belt) line(s *source, l adapter.Line) {
 	s.recent.add(false)
 	for i := range events {
 		e := &events[i]
+		if s.first.IsZero() {
+			s.first = e.Time
+		}
 		b.catchUp(s, e.Time)
 		if e.Time.After(s.lastLine) {
 			s.lastLine = e.Time
@@ -172,6 +177,11 @@ func (b *Belt) Blind(name string, spot *mta.BlindSpot) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.sourceFor(name)
+	if spot != nil && spot.Kind == mta.BlindLost {
+		b.log.Warn("log lines were lost", "source", name, "problem", spot.Text)
+		s.lost = spot
+		return
+	}
 	if spot != nil && s.blind == nil {
 		b.log.Warn("log source", "source", name, "problem", spot.Text, "advice", spot.Advice)
 	} else if spot == nil && s.blind != nil {

@@ -71,7 +71,7 @@ func (b *Belt) logQueue(in mta.Instance) *view.LogQueue {
 		return nil
 	}
 	d, oldest := b.tracker.Depth(in.Name)
-	return &view.LogQueue{Messages: d.Messages, Oldest: oldest}
+	return &view.LogQueue{Messages: d.Messages, Oldest: oldest, Since: b.knownSince(in)}
 }
 
 func (b *Belt) failureStatus(in mta.Instance, now time.Time) view.FailureStatus {
@@ -81,6 +81,17 @@ func (b *Belt) failureStatus(in mta.Instance, now time.Time) view.FailureStatus 
 		s.Unknown, s.Received = why, nil
 	}
 	return s
+}
+
+// knownSince is the stamp of the first event read from the instance's logs.
+func (b *Belt) knownSince(in mta.Instance) time.Time {
+	var t time.Time
+	for _, l := range in.Logs {
+		if s := b.sources[l.Name()]; s != nil && (t.IsZero() || s.first.Before(t)) {
+			t = s.first
+		}
+	}
+	return t
 }
 
 // logUnknown says why the figures that come from an instance's log cannot be
@@ -209,6 +220,9 @@ func (b *Belt) Failures(q view.FailureQuery, now time.Time) view.Failures {
 		}
 		t := b.meter.Totals(in.Name, from, now)
 		f.Since = t.Since
+		if known := b.knownSince(in); known.After(f.Since) {
+			f.Since = known
+		}
 		addAll(f.Attempts, t.Attempts)
 		addAll(f.Causes, t.Causes)
 		for _, r := range b.meter.Failures(in.Name, from, now) {

@@ -126,6 +126,7 @@ func (b *Belt) Metrics(now time.Time) []mta.Sample {
 type savedSource struct {
 	Place    string     `json:"place"`
 	Counts   LineCounts `json:"counts"`
+	First    time.Time  `json:"first,omitzero"`
 	LastLine time.Time  `json:"last_line,omitzero"`
 }
 
@@ -185,7 +186,7 @@ func (b *Belt) gather() (*state.Batch, error) {
 		b.meter.MarkAll()
 	}
 	for name, s := range b.sources {
-		v, err := json.Marshal(savedSource{s.place, s.counts, s.lastLine})
+		v, err := json.Marshal(savedSource{s.place, s.counts, s.first, s.lastLine})
 		if err != nil {
 			return nil, fmt.Errorf("save place of %s: %w", name, err)
 		}
@@ -218,7 +219,7 @@ func (b *Belt) Restore(ctx context.Context) error {
 			return fmt.Errorf("restore place of %s: %w", name, err)
 		}
 		s := b.sourceFor(name)
-		s.place, s.counts, s.lastLine = saved.Place, saved.Counts, saved.LastLine
+		s.place, s.counts, s.first, s.lastLine = saved.Place, saved.Counts, saved.First, saved.LastLine
 		return nil
 	})
 	if err == nil {
