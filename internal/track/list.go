@@ -12,12 +12,12 @@ import (
 // add begins a message under the event's id and makes room when the limit is
 // reached.
 func (t *Tracker) add(e *mta.Event) *message {
-	if len(t.open) >= t.max {
+	if t.count >= t.max {
 		t.dropped++
 		t.drop(t.first)
 	}
 	m := t.alloc()
-	m.key = key{t.name(e.Instance), strings.Clone(e.QueueID)}
+	m.shop, m.id = t.shopOf(e.Instance), strings.Clone(e.QueueID)
 	t.link(m)
 	return m
 }
@@ -33,20 +33,21 @@ func (t *Tracker) alloc() *message {
 }
 
 func (t *Tracker) link(m *message) {
-	t.open[m.key] = m
-	m.prev, m.next = t.last, nil
-	if t.last == nil {
+	m.shop.open[m.id] = m
+	t.count++
+	m.prev, m.next = t.final, nil
+	if t.final == nil {
 		t.first = m
 	} else {
-		t.last.next = m
+		t.final.next = m
 	}
-	t.last = m
+	t.final = m
 }
 
 // drop forgets a message and takes it out of the depth.
 func (t *Tracker) drop(m *message) {
 	if m.inQueue {
-		d := t.depthOf(m.instance)
+		d := &m.shop.depth
 		d.Messages--
 		if m.deferred {
 			d.Deferred--
@@ -56,16 +57,17 @@ func (t *Tracker) drop(m *message) {
 		}
 	}
 	if m.stored {
-		t.deleted = append(t.deleted, m.key)
+		t.deleted = append(t.deleted, m.key())
 	}
-	delete(t.open, m.key)
+	delete(m.shop.open, m.id)
+	t.count--
 	if m.prev == nil {
 		t.first = m.next
 	} else {
 		m.prev.next = m.next
 	}
 	if m.next == nil {
-		t.last = m.prev
+		t.final = m.prev
 	} else {
 		m.next.prev = m.prev
 	}
@@ -92,9 +94,7 @@ type record struct {
 // went in between is never handed out.
 func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)) {
 	for _, k := range t.deleted {
-		if m := t.open[k]; m == nil || !m.stored {
-			del(k.String())
-		}
+		del(k) // before any put: the id may be in use again
 	}
 	t.deleted = t.deleted[:0]
 	for _, m := range t.dirty {
@@ -102,9 +102,9 @@ func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)
 			continue
 		}
 		m.dirty, m.stored = false, true
-		v, err := json.Marshal(record{m.instance, m.id, m.from, m.client, m.sasl, m.received, m.size, m.recipients, m.attempts, m.flags()})
+		v, err := json.Marshal(record{m.shop.name, m.id, m.from, m.client, m.sasl, m.received, m.size, m.recipients, m.attempts, m.flags()})
 		if err == nil { // a struct of strings and numbers always encodes
-			put(m.key.String(), v)
+			put(m.key(), v)
 		}
 	}
 	t.dirty = t.dirty[:0]
@@ -146,22 +146,22 @@ func (t *Tracker) Restore(values [][]byte) (bad int) {
 }
 
 func (t *Tracker) restore(r record) {
-	k := key{t.name(r.Instance), r.ID}
-	if t.open[k] != nil {
+	s := t.shopOf(r.Instance)
+	if s.open[r.ID] != nil {
 		return
 	}
-	if len(t.open) >= t.max {
+	if t.count >= t.max {
 		t.dropped++
 		t.drop(t.first)
 	}
 	m := t.alloc()
-	*m = message{key: k, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
+	*m = message{shop: s, id: r.ID, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
 		recipients: r.Recipients, attempts: r.Attempts, stored: true}
 	m.null, m.origin, m.inQueue = r.Flags&1 != 0, r.Flags&2 != 0, r.Flags&4 != 0
 	m.queued, m.deferred, m.held = r.Flags&8 != 0, r.Flags&16 != 0, r.Flags&32 != 0
 	t.link(m)
 	if m.inQueue {
-		d := t.depthOf(m.instance)
+		d := &s.depth
 		d.Messages++
 		d.Deferred += int64(r.Flags >> 4 & 1)
 		d.Held += int64(r.Flags >> 5 & 1)
@@ -178,5 +178,5 @@ func (m *message) flags() uint8 {
 	return f
 }
 
-// String gives the key under which the message is stored: "INSTANCE/ID".
-func (k key) String() string { return k.instance + "/" + k.id }
+// key is what the message is stored under: "INSTANCE/ID".
+func (m *message) key() string { return m.shop.name + "/" + m.id }

@@ -38,23 +38,30 @@ type Fact struct {
 type Tracker struct {
 	max      int
 	causes   *causeCache
-	open     map[key]*message
+	shops    map[string]*shop
+	last     *shop    // of the event before: they come in runs
+	count    int      // open messages of all shops
 	first    *message // entered longest ago
-	last     *message
+	final    *message // entered last
 	free     *message
 	dirty    []*message // changed since the last Flush; may hold some twice, or recycled
-	deleted  []key      // stored messages that are gone since the last Flush
+	deleted  []string   // keys of stored messages that are gone since the last Flush
 	dropped  int64
-	depth    map[string]*Depth
 	delivery mta.Delivery
-	names    map[string]string // instance names and destinations, one copy of each
+	names    map[string]string // domains as logged -> in lower case, one copy of each
 }
 
-type key struct{ instance, id string }
+// shop is one instance: its open messages by queue id, and its queue.
+type shop struct {
+	name  string
+	open  map[string]*message
+	depth Depth
+}
 
 // message is one open message, in a list by time of entry.
 type message struct {
-	key
+	shop       *shop
+	id         string
 	prev, next *message
 	from       string
 	client     string
@@ -88,8 +95,7 @@ func New(cfg Config, c *classify.Classifier) *Tracker {
 	return &Tracker{
 		max:    cfg.MaxMessages,
 		causes: newCauseCache(c),
-		open:   make(map[key]*message),
-		depth:  make(map[string]*Depth),
+		shops:  make(map[string]*shop),
 		names:  make(map[string]string),
 	}
 }
@@ -103,12 +109,13 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 	case mta.KindOrigin:
 		t.begin(e)
 	case mta.KindMessage:
-		t.enter(e)
+		if e.QueueID != "" {
+			t.enter(e, t.find(e))
+		}
 	case mta.KindQueued:
 		f.Received = t.queued(e)
 	case mta.KindReceived:
 		t.begin(e)
-		t.enter(e)
 		f.Received = t.queued(e)
 	case mta.KindDelivery:
 		f.Delivery = t.deliver(e)
@@ -127,22 +134,39 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 func (t *Tracker) Dropped() int64 { return t.dropped }
 
 // Open counts the messages that are known and have not left.
-func (t *Tracker) Open() int { return len(t.open) }
+func (t *Tracker) Open() int { return t.count }
 
 // Depth gives the queue of an instance as the log tells it, and when the
 // oldest message in it arrived (zero when there is none).
 func (t *Tracker) Depth(instance string) (Depth, time.Time) {
-	d := t.depth[instance]
-	if d == nil {
+	s := t.shops[instance]
+	if s == nil {
 		return Depth{}, time.Time{}
 	}
 	for m := t.first; m != nil; m = m.next {
-		if m.inQueue && m.instance == instance && m.received != 0 {
-			return *d, time.Unix(0, m.received)
+		if m.inQueue && m.shop == s && m.received != 0 {
+			return s.depth, time.Unix(0, m.received)
 		}
 	}
-	return *d, time.Time{}
+	return s.depth, time.Time{}
 }
+
+// shopOf gives the shop of an instance.
+func (t *Tracker) shopOf(instance string) *shop {
+	if t.last != nil && t.last.name == instance {
+		return t.last
+	}
+	s := t.shops[instance]
+	if s == nil {
+		s = &shop{name: strings.Clone(instance), open: make(map[string]*message)}
+		t.shops[s.name] = s
+	}
+	t.last = s
+	return s
+}
+
+// find gives the message that the event is about; nil when it is not known.
+func (t *Tracker) find(e *mta.Event) *message { return t.shopOf(e.Instance).open[e.QueueID] }
 
 // begin starts a new message, or completes one whose first lines came before
 // its origin line (two programs write the same log).
@@ -150,7 +174,7 @@ func (t *Tracker) begin(e *mta.Event) {
 	if e.QueueID == "" {
 		return
 	}
-	m := t.open[key{e.Instance, e.QueueID}]
+	m := t.find(e)
 	if m != nil && (m.origin || e.Time.UnixNano()-m.received > int64(10*time.Second)) {
 		t.drop(m) // the id is used again: the old message's end was not seen
 		m = nil
@@ -170,12 +194,9 @@ func (t *Tracker) begin(e *mta.Event) {
 	}
 }
 
-// enter notes that the queue has the message.
-func (t *Tracker) enter(e *mta.Event) *message {
-	if e.QueueID == "" {
-		return nil
-	}
-	m := t.open[key{e.Instance, e.QueueID}]
+// enter notes that the queue has the message m, which is nil when nothing is
+// known of it.
+func (t *Tracker) enter(e *mta.Event, m *message) *message {
 	if m == nil {
 		m = t.add(e)
 		m.received = e.Time.UnixNano()
@@ -183,7 +204,7 @@ func (t *Tracker) enter(e *mta.Event) *message {
 	if !m.inQueue {
 		m.inQueue = true
 		t.mark(m)
-		t.depthOf(m.instance).Messages++
+		m.shop.depth.Messages++
 	}
 	return m
 }
@@ -194,13 +215,9 @@ func (t *Tracker) queued(e *mta.Event) bool {
 	if e.QueueID == "" {
 		return false
 	}
-	m := t.open[key{e.Instance, e.QueueID}]
-	known := m != nil
-	m = t.enter(e)
-	if !known {
-		m.queued = true // in the queue since before the log began
-	}
-	fresh := !m.queued
+	m := t.find(e)
+	fresh := m != nil && !m.queued
+	m = t.enter(e, m)
 	t.undefer(m)
 	if fresh || m.from == "" {
 		m.from, m.null = keep(e.From, m.from), e.NullSender
@@ -215,10 +232,10 @@ func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
 	if e.Status != mta.StatusSent {
 		e.Cause = t.causes.cause(e)
 	}
-	m := t.open[key{e.Instance, e.QueueID}]
+	m := t.find(e)
 	if m == nil && e.Status == mta.StatusDeferred && e.QueueID != "" {
 		// It was in the queue before the log began; its delay says since when.
-		m = t.enter(e)
+		m = t.enter(e, nil)
 		m.queued = true
 		m.received = e.Time.Add(-e.Delay).UnixNano()
 	}
@@ -242,14 +259,14 @@ func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
 	if e.Status == mta.StatusDeferred && !m.deferred {
 		m.deferred = true
 		if m.inQueue {
-			t.depthOf(m.instance).Deferred++
+			m.shop.depth.Deferred++
 		}
 	}
 	return d
 }
 
 func (t *Tracker) removed(e *mta.Event) (bool, time.Duration) {
-	m := t.open[key{e.Instance, e.QueueID}]
+	m := t.find(e)
 	if m == nil {
 		return true, 0
 	}
@@ -267,19 +284,19 @@ func (t *Tracker) rejected(e *mta.Event) {
 	if e.QueueID == "" || e.Stage != mta.StageEOM && e.Stage != mta.StageData {
 		return
 	}
-	if m := t.open[key{e.Instance, e.QueueID}]; m != nil && !m.queued {
+	if m := t.find(e); m != nil && !m.queued {
 		t.drop(m)
 	}
 }
 
 func (t *Tracker) hold(e *mta.Event) {
-	m := t.open[key{e.Instance, e.QueueID}]
+	m := t.find(e)
 	if m == nil {
 		return
 	}
 	held := e.Action != mta.ActionReleased
 	if m.held != held && m.inQueue {
-		t.depthOf(m.instance).Held += map[bool]int64{true: 1, false: -1}[held]
+		m.shop.depth.Held += map[bool]int64{true: 1, false: -1}[held]
 	}
 	m.held = held
 	t.mark(m)
@@ -290,18 +307,9 @@ func (t *Tracker) undefer(m *message) {
 		m.deferred = false
 		t.mark(m)
 		if m.inQueue {
-			t.depthOf(m.instance).Deferred--
+			m.shop.depth.Deferred--
 		}
 	}
-}
-
-func (t *Tracker) depthOf(instance string) *Depth {
-	d := t.depth[instance]
-	if d == nil {
-		d = new(Depth)
-		t.depth[t.name(instance)] = d
-	}
-	return d
 }
 
 // Destination gives the domain of a recipient in lower case, "local" for an
@@ -311,23 +319,29 @@ func (t *Tracker) Destination(to string) string {
 	if at < 0 || at == len(to)-1 {
 		return "local"
 	}
-	return t.name(strings.ToLower(to[at+1:]))
+	domain := to[at+1:]
+	if n, ok := t.names[domain]; ok {
+		return n
+	}
+	return t.name(domain, strings.ToLower(domain))
 }
 
 // maxNames bounds the table of names that are kept once.
 const maxNames = 20_000
 
-// name gives the one copy of s that may be kept.
-func (t *Tracker) name(s string) string {
-	if n, ok := t.names[s]; ok {
-		return n
-	}
+// name remembers v under s and gives the one copy of v that may be kept.
+func (t *Tracker) name(s, v string) string {
 	if len(t.names) >= maxNames {
 		clear(t.names)
 	}
-	s = strings.Clone(s)
-	t.names[s] = s
-	return s
+	v = strings.Clone(v)
+	if s == v {
+		s = v
+	} else {
+		s = strings.Clone(s)
+	}
+	t.names[s] = v
+	return v
 }
 
 // keep gives a copy of s that may outlive the batch, or old when s is empty

@@ -144,20 +144,22 @@ type QueueDetail struct {
 	ListedAt   time.Time        `json:"listed_at,omitzero"` // when the table below was read
 	Ages       []string         `json:"ages"`               // the age columns: "5m", "10m", ...
 	Rows       []QueueRow       `json:"destinations"`
+	Total      *QueueRow        `json:"total,omitempty"` // of the table, other included
 	Other      *QueueRow        `json:"other,omitempty"`
 	FromLog    *LogQueue        `json:"from_log,omitempty"`
 	Unknown    string           `json:"unknown,omitempty"`
 	ListFailed string           `json:"list_unknown,omitempty"` // why there is no table
 }
 
-// QueueRow is one destination: messages by age, the oldest, and the reason
-// that the MTA gave last.
+// QueueRow is one destination: its recipients by age, the oldest, and the
+// reason that the MTA gave last. As in qshape a message to three recipients
+// counts three times in Recipients and Ages, and once in Messages.
 type QueueRow struct {
 	Destination string    `json:"destination"`
-	Messages    int64     `json:"messages"`
 	Recipients  int64     `json:"recipients"`
-	Ages        []int64   `json:"ages"` // recipients by age
-	AgeUnknown  int64     `json:"age_unknown,omitempty"`
+	Messages    int64     `json:"messages"`
+	Ages        []int64   `json:"ages"`
+	AgeUnknown  int64     `json:"age_unknown,omitempty"` // recipients that are in no age column
 	Oldest      time.Time `json:"oldest,omitzero"`
 	Reason      string    `json:"reason,omitempty"`
 }

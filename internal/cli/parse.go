@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/adapter/all"
+	"github.com/mtawatch/mtawatch/internal/classify"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// parseFlags are the flags of parse.
+type parseFlags struct {
+	mta, timezone string
+	instances     []string
+	year          int
+	count         bool
+}
+
+func (t *tool) parseCommand() *cobra.Command {
+	f := parseFlags{}
+	c := &cobra.Command{
+		Use:   "parse [FILE...]",
+		Short: "Log lines to events, as JSON",
+		Long: "Reads logs, compressed ones too (gzip, zstd, bzip2, xz), or standard input, and prints one JSON object a line\n" +
+			"and event, in input order. The last line on standard error counts lines, events, ignored, unknown and\n" +
+			"malformed lines.",
+		RunE: func(_ *cobra.Command, args []string) error { return t.parse(f, args) },
+	}
+	c.Flags().StringVar(&f.mta, "mta", "", "the mail server that wrote the log: "+mtaNames())
+	c.Flags().StringSliceVar(&f.instances, "instance", nil, "only the lines of this instance (Postfix: syslog_name); may be repeated")
+	c.Flags().IntVar(&f.year, "year", 0, "year of the first time stamp that carries none (default: from the file's modification time)")
+	c.Flags().StringVar(&f.timezone, "timezone", "", "zone of time stamps that carry none, such as Europe/Berlin (default: the machine's)")
+	c.Flags().BoolVar(&f.count, "count", false, "print nothing but the counts")
+	return c
+}
+
+// parsing is one run of parse.
+type parsing struct {
+	t        *tool
+	parser   adapter.Parser
+	classes  *classify.Classifier // nil: only count
+	events   []mta.Event
+	out      []byte
+	file     string // named in unknown and malformed lines when there are several; "" for one
+	inFile   int64  // number of the line in its file
+	lines    int64
+	found    int64
+	ignored  int64
+	unknown  int64
+	garbled  int64
+	writeErr error
+}
+
+// flushAt is how many bytes of output are gathered.
+const flushAt = 256 << 10
+
+func (t *tool) parse(f parseFlags, files []string) error {
+	a, cfg, err := f.config()
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	p := &parsing{t: t, parser: a.Parser(cfg)}
+	if !f.count {
+		p.classes = classify.New()
+		p.out = make([]byte, 0, flushAt+chunkLeft)
+	}
+	for _, name := range files {
+		if len(files) > 1 {
+			p.file = name
+		}
+		if err := p.read(name); err != nil {
+			return errors.Join(err, p.flush())
+		}
+	}
+	if err := p.flush(); err != nil {
+		return err
+	}
+	t.out.flush()
+	t.err.printf("lines=%d events=%d ignored=%d unknown=%d malformed=%d\n", p.lines, p.found, p.ignored, p.unknown, p.garbled)
+	return nil
+}
+
+// config checks the flags.
+func (f parseFlags) config() (adapter.Adapter, adapter.ParserConfig, error) {
+	cfg := adapter.ParserConfig{Year: f.year, Location: time.Local}
+	a, ok := all.ByName(f.mta)
+	if f.mta == "" {
+		return a, cfg, view.Advise(errors.New("--mta is missing"), "give the mail server that wrote the log: --mta "+mtaNames())
+	}
+	if !ok {
+		return a, cfg, view.Advise(fmt.Errorf("no mail server %q", clean(f.mta)), "give --mta one of "+mtaNames())
+	}
+	if f.year != 0 && (f.year < 1970 || f.year > 9999) {
+		return a, cfg, view.Advise(fmt.Errorf("--year %d is out of range", f.year), "give a year of four digits")
+	}
+	if f.timezone != "" {
+		l, err := time.LoadLocation(f.timezone)
+		if err != nil {
+			return a, cfg, view.Advise(fmt.Errorf("--timezone %s is no time zone known here", clean(f.timezone)), "give a name such as Europe/Berlin or UTC")
+		}
+		cfg.Location = l
+	}
+	for _, name := range f.instances {
+		cfg.Instances = append(cfg.Instances, mta.Instance{MTA: a.Name, Name: name})
+	}
+	return a, cfg, nil
+}
+
+func (p *parsing) read(name string) error {
+	in, at, err := p.t.open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	p.inFile = 0
+	return p.readAll(in, name, at)
+}
+
+func (p *parsing) readAll(in io.Reader, name string, at time.Time) error {
+	line := adapter.Line{Ref: at}
+	err := eachRun(in, func(run string) error {
+		for run != "" {
+			line.Text, run = nextLine(run)
+			p.line(line)
+		}
+		return p.writeErr
+	})
+	if err != nil && p.writeErr == nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return err
+}
+
+// line parses one line.
+func (p *parsing) line(line adapter.Line) {
+	p.lines++
+	p.inFile++
+	var err error
+	p.events, err = p.parser.Parse(p.events[:0], line)
+	switch {
+	case err != nil:
+		p.failed(line.Text, err)
+	case len(p.events) == 0:
+		p.ignored++
+		return
+	}
+	p.found += int64(len(p.events))
+	if p.classes == nil {
+		return
+	}
+	for i := range p.events {
+		annotate(p.classes, &p.events[i])
+		p.out = append(p.events[i].AppendJSON(p.out), '\n')
+	}
+	if len(p.out) >= flushAt {
+		p.writeErr = p.flush()
+	}
+}
+
+// failed counts a line that gave no event for it could not be read.
+func (p *parsing) failed(text string, err error) {
+	kind := "unknown"
+	if errors.Is(err, adapter.ErrUnknownLine) {
+		p.unknown++
+	} else {
+		p.garbled++
+		kind = "malformed"
+	}
+	if p.classes == nil {
+		return
+	}
+	b := append(p.out, `{"kind":"`...)
+	b = append(b, kind...)
+	b = append(b, `","line":`...)
+	b = strconv.AppendInt(b, p.inFile, 10)
+	if p.file != "" {
+		b = append(b, `,"file":`...)
+		b = mta.AppendJSONString(b, p.file)
+	}
+	b = append(b, `,"text":`...)
+	b = mta.AppendJSONString(b, text)
+	if kind == "malformed" {
+		b = append(b, `,"error":`...)
+		b = mta.AppendJSONString(b, err.Error())
+	}
+	p.out = append(b, "}\n"...)
+}
+
+func (p *parsing) flush() error {
+	b := p.out
+	if p.t.out.terminal {
+		b = safeJSON(b)
+	}
+	_, err := p.t.out.w.Write(b)
+	p.out = p.out[:0]
+	if err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+// annotate names the cause of what failed.
+func annotate(c *classify.Classifier, e *mta.Event) {
+	switch {
+	case e.Cause != mta.CauseNone:
+	case e.Kind == mta.KindReject:
+		e.Cause = c.Cause(e.Reply, e.DSN, int(e.Code))
+	case e.Kind == mta.KindDelivery && (e.Status == mta.StatusDeferred || e.Status == mta.StatusBounced || e.Status == mta.StatusExpired):
+		e.Cause = c.Cause(e.Reply, e.DSN, int(e.Code))
+	}
+}

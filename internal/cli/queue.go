@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mtawatch/mtawatch/internal/adapter/all"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/qshape"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// queueFlags are the flags of queue and its sub-commands.
+type queueFlags struct {
+	from, mta, instance string
+	queues              []string
+	top                 int
+	fresh               bool
+	message             view.MessageQuery
+}
+
+func (t *tool) queueCommand() *cobra.Command {
+	f := &queueFlags{}
+	c := &cobra.Command{
+		Use:   "queue",
+		Short: "The queue by destination and age",
+		Long: "The queue by destination and age, as qshape shows it: columns are upper limits in minutes, counts are of\n" +
+			"recipients. With --from it reads a saved listing (postqueue -p, mailq, postqueue -j) instead of a live queue.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return t.queueTable(c.Context(), f) },
+	}
+	t.reading(c)
+	p := c.PersistentFlags()
+	p.StringVar(&f.from, "from", "", "read a saved queue listing from `FILE`, - for standard input")
+	p.StringVar(&f.mta, "mta", "postfix", "the mail server that made the listing of --from: "+mtaNames())
+	p.StringVar(&f.instance, "instance", "", "only this instance")
+	c.Flags().StringSliceVar(&f.queues, "queue", nil, "only these queues")
+	c.Flags().IntVar(&f.top, "top", 20, "how many destinations to show")
+	c.Flags().BoolVar(&f.fresh, "fresh", false, "list the queue now instead of giving the daemon's last listing")
+	c.AddCommand(
+		t.queueSub(f, "summarize", "The queue by destination and age, like queue alone", t.queueTable, true),
+		t.queueSub(f, "counters", "How many messages each queue holds", t.queueCounters, false),
+		t.queueMessagesSub(f, "list", "The messages in the queue, one line each", t.messageList),
+		t.queueMessagesSub(f, "messages", "The messages in the queue, with every recipient and reason", t.messagesWhole))
+	return c
+}
+
+func (t *tool) queueSub(f *queueFlags, name, short string, do func(context.Context, *queueFlags) error, wide bool) *cobra.Command {
+	c := t.reading(&cobra.Command{Use: name, Short: short, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return do(c.Context(), f) }})
+	c.Flags().BoolVar(&f.fresh, "fresh", false, "ask the mail server now instead of giving the daemon's last figures")
+	if wide {
+		c.Flags().StringSliceVar(&f.queues, "queue", nil, "only these queues")
+		c.Flags().IntVar(&f.top, "top", 20, "how many destinations to show")
+	}
+	return c
+}
+
+func (t *tool) queueMessagesSub(f *queueFlags, name, short string, do func(view.Messages) error) *cobra.Command {
+	c := t.reading(&cobra.Command{Use: name, Short: short, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			m, err := t.queueMessages(c.Context(), f)
+			if err != nil {
+				return err
+			}
+			if t.json {
+				return errors.Join(t.out.json(m), unknown(m.Unknown))
+			}
+			return do(m)
+		}})
+	p := c.Flags()
+	p.StringVar(&f.message.Queue, "queue", "", "only this queue")
+	p.StringVar(&f.message.Destination, "destination", "", "only with a recipient in this domain")
+	p.StringVar(&f.message.Sender, "sender", "", "only from this sender, <> for the null sender")
+	p.StringVar(&f.message.ID, "id", "", "only this queue id")
+	p.IntVar(&f.message.Limit, "limit", 100, "at most so many messages")
+	return c
+}
+
+// unknown is the exit status for an answer that is not known.
+func unknown(why string) error {
+	if why == "" {
+		return nil
+	}
+	return exit(exitUnknown)
+}
+
+func mtaNames() string {
+	var names []string
+	for _, a := range all.Adapters() {
+		names = append(names, a.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (t *tool) getQueue(ctx context.Context, f *queueFlags) (view.Queue, error) {
+	if f.top < 0 || f.top > 1000 {
+		return view.Queue{}, view.Advise(fmt.Errorf("--top %d is out of range", f.top), "give a number from 1 to 1000")
+	}
+	if f.from != "" {
+		l, err := t.readListing(f, func(mta.QueuedMessage) bool { return false })
+		if err != nil {
+			return view.Queue{}, err
+		}
+		return queueOf(f.mta, l.shape.Table(l.at)), nil
+	}
+	q := view.QueueQuery{Instance: f.instance, Queues: f.queues, Top: f.top, Fresh: f.fresh}
+	return ask(ctx, t, func(s view.Source) (view.Queue, error) { return s.Queue(ctx, q) })
+}
+
+func (t *tool) queueMessages(ctx context.Context, f *queueFlags) (view.Messages, error) {
+	q := f.message
+	q.Instance = f.instance
+	if q.Limit < 1 || q.Limit > 10000 {
+		return view.Messages{}, view.Advise(fmt.Errorf("--limit %d is out of range", q.Limit), "give a number from 1 to 10000")
+	}
+	if f.from != "" {
+		l, err := t.readListing(f, func(m mta.QueuedMessage) bool { return wanted(q, m) })
+		if err != nil {
+			return view.Messages{}, err
+		}
+		return view.Messages{Time: l.at, Messages: l.messages, More: l.more}, nil
+	}
+	return ask(ctx, t, func(s view.Source) (view.Messages, error) { return s.Messages(ctx, q) })
+}
+
+// wanted reports whether a question asks for the message.
+func wanted(q view.MessageQuery, m mta.QueuedMessage) bool {
+	if q.Queue != "" && m.Queue != q.Queue || q.ID != "" && m.QueueID != q.ID {
+		return false
+	}
+	if q.Sender == "<>" && m.Sender != "" || q.Sender != "" && q.Sender != "<>" && !strings.EqualFold(m.Sender, q.Sender) {
+		return false
+	}
+	if q.Destination == "" {
+		return true
+	}
+	for _, r := range m.Recipients {
+		if strings.EqualFold(qshape.Destination(r.Address), q.Destination) {
+			return true
+		}
+	}
+	return false
+}
+
+// readListing reads the listing that --from names. Only whole listings
+// count: half of one would look like a smaller queue.
+func (t *tool) readListing(f *queueFlags, keep func(mta.QueuedMessage) bool) (*listing, error) {
+	a, ok := all.ByName(f.mta)
+	if !ok || a.ReadList == nil {
+		return nil, view.Advise(fmt.Errorf("no mail server %q whose listings can be read", f.mta), "give --mta one of "+mtaNames())
+	}
+	in, at, err := t.open(f.from)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	l := &listing{at: at, shape: qshape.New(f.top), messages: []view.MessageItem{}}
+	only := make(map[string]bool)
+	for _, name := range f.queues {
+		only[name] = true
+	}
+	limit := max(f.message.Limit, 1)
+	for m, err := range a.ReadList(in) {
+		if err != nil {
+			return nil, view.Advise(fmt.Errorf("%s: %w", f.from, err), "give the output of the mail server's own queue command; --mta says which it is")
+		}
+		if len(only) > 0 && !only[m.Queue] {
+			continue
+		}
+		l.shape.Add(m)
+		if !keep(m) {
+			continue
+		}
+		if len(l.messages) == limit {
+			l.more = true
+			continue
+		}
+		l.messages = append(l.messages, view.MessageItem{Instance: f.mta, QueuedMessage: m})
+	}
+	return l, nil
+}
+
+// open opens a file, compressed or not, or standard input for "-", with the
+// moment when it was written.
+func (t *tool) open(name string) (io.ReadCloser, time.Time, error) {
+	if name == "-" {
+		return io.NopCloser(t.in), time.Now(), nil
+	}
+	f, err := openLog(name)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	at, err := modTime(name)
+	if err != nil {
+		f.Close()
+		return nil, time.Time{}, err
+	}
+	return f, at, nil
+}
+
+// advise adds what to do about a file that cannot be read.
+func advise(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return view.Advise(err, "run it as root, or as a user who may read the file (group adm for logs on Debian)")
+	case errors.Is(err, fs.ErrNotExist):
+		return view.Advise(err, "check the path")
+	}
+	return err
+}

@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// queueTable prints the queue by destination and age.
+func (t *tool) queueTable(ctx context.Context, f *queueFlags) error {
+	q, err := t.getQueue(ctx, f)
+	if err != nil {
+		return err
+	}
+	if t.json {
+		return errors.Join(t.out.json(q), unknown(q.Unknown))
+	}
+	t.queueHead(q)
+	for _, d := range q.Detail {
+		t.queueDetail(q.Time, d)
+	}
+	return unknown(q.Unknown)
+}
+
+func (t *tool) queueHead(q view.Queue) {
+	if q.Unknown != "" {
+		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(q.Unknown))
+	}
+	if q.Messages == nil {
+		return
+	}
+	head := plural(*q.Messages, "message")
+	if q.Bytes != nil && *q.Messages > 0 {
+		head += ", " + bytesText(*q.Bytes)
+	}
+	if text := topText(q.Queues, 8); text != "" {
+		head += ": " + text
+	}
+	t.out.line(t.out.in(bold, head))
+}
+
+func (t *tool) queueDetail(now time.Time, d view.QueueDetail) {
+	t.out.line("")
+	head := clean(d.Instance)
+	if oldest, queue := oldestOf(d.Queues); !oldest.IsZero() {
+		head += fmt.Sprintf(": oldest message %s, in %s", ageText(now, oldest), clean(queue))
+	}
+	if age := now.Sub(d.ListedAt); !d.ListedAt.IsZero() && age >= 2*time.Second {
+		head += fmt.Sprintf("; table read %s ago", spanText(age))
+	}
+	t.out.line(head)
+	if d.Unknown != "" {
+		t.out.line("  " + t.out.in(red, "UNKNOWN") + ": " + clean(d.Unknown))
+	}
+	if d.ListFailed != "" {
+		t.out.line("  no table: " + clean(d.ListFailed))
+	}
+	if len(d.Rows) > 0 {
+		t.shapeTable(now, d)
+	}
+}
+
+func oldestOf(list []mta.QueueCount) (oldest time.Time, queue string) {
+	for _, q := range list {
+		if !q.Oldest.IsZero() && (oldest.IsZero() || q.Oldest.Before(oldest)) {
+			oldest, queue = q.Oldest, q.Name
+		}
+	}
+	return oldest, queue
+}
+
+// shapeTable prints qshape's table. T counts recipients.
+func (t *tool) shapeTable(now time.Time, d view.QueueDetail) {
+	head := []string{"", ">T"}
+	for _, a := range d.Ages {
+		head = append(head, ">"+clean(a))
+	}
+	rows := []view.QueueRow{totalOf(d)}
+	rows = append(rows, d.Rows...)
+	if d.Other != nil {
+		rows = append(rows, *d.Other)
+		rows[len(rows)-1].Destination = "(other)"
+	}
+	noAge := slices.ContainsFunc(rows, func(r view.QueueRow) bool { return r.AgeUnknown > 0 })
+	if noAge {
+		head = append(head, ">age?")
+	}
+	tab := newTable(append(head, ">OLDEST", "LAST REASON")...)
+	for i, r := range rows {
+		cells := []string{cut(clean(r.Destination), 40), countText(r.Recipients)}
+		for _, n := range r.Ages {
+			cells = append(cells, countText(n))
+		}
+		if noAge {
+			cells = append(cells, countText(r.AgeUnknown))
+		}
+		tab.add(append(cells, ageText(now, r.Oldest), clean(r.Reason))...)
+		if i == 0 {
+			tab.mark(bold)
+		}
+	}
+	t.out.print(tab)
+}
+
+// totalOf gives the row of totals, summed where the answer has none.
+func totalOf(d view.QueueDetail) view.QueueRow {
+	total := view.QueueRow{Ages: make([]int64, len(d.Ages))}
+	if d.Total != nil {
+		total = *d.Total
+		total.Reason = ""
+	} else {
+		rows := d.Rows
+		if d.Other != nil {
+			rows = append(slices.Clone(rows), *d.Other)
+		}
+		for _, r := range rows {
+			total.Recipients += r.Recipients
+			total.AgeUnknown += r.AgeUnknown
+			for i := range min(len(r.Ages), len(total.Ages)) {
+				total.Ages[i] += r.Ages[i]
+			}
+			if !r.Oldest.IsZero() && (total.Oldest.IsZero() || r.Oldest.Before(total.Oldest)) {
+				total.Oldest = r.Oldest
+			}
+		}
+	}
+	total.Destination = "TOTAL"
+	return total
+}
+
+// queueCounters prints how much each queue holds.
+func (t *tool) queueCounters(ctx context.Context, f *queueFlags) error {
+	q, err := t.getQueue(ctx, f)
+	if err != nil {
+		return err
+	}
+	if t.json {
+		return errors.Join(t.out.json(q), unknown(q.Unknown))
+	}
+	t.queueHead(q)
+	tab := newTable("INSTANCE", "QUEUE", ">MESSAGES", ">SIZE", ">OLDEST")
+	for _, d := range q.Detail {
+		for _, c := range d.Queues {
+			size := ""
+			if c.Bytes >= 0 {
+				size = bytesText(c.Bytes)
+			}
+			tab.add(clean(d.Instance), clean(c.Name), countText(c.Messages), size, ageText(q.Time, c.Oldest))
+		}
+		if d.Unknown != "" {
+			tab.add(clean(d.Instance), "UNKNOWN: "+clean(d.Unknown))
+			tab.mark(red)
+		}
+	}
+	if len(tab.rows) > 0 {
+		t.out.print(tab)
+	}
+	return unknown(q.Unknown)
+}
+
+// messageList prints one line for each message.
+func (t *tool) messageList(m view.Messages) error {
+	tab := newTable("QUEUE ID", "QUEUE", ">AGE", ">SIZE", ">RCPT", "SENDER", "RECIPIENT", "REASON")
+	for _, item := range m.Messages {
+		to, reason := "", ""
+		if len(item.Recipients) > 0 {
+			to, reason = clean(item.Recipients[0].Address), clean(item.Recipients[0].Reason)
+		}
+		tab.add(clean(item.QueueID), clean(item.Queue), ageText(m.Time, item.Arrived), sizeCell(item.Size),
+			countText(int64(len(item.Recipients))), cut(senderText(item.Sender), 40), cut(to, 40), reason)
+	}
+	if len(tab.rows) > 0 {
+		t.out.print(tab)
+	}
+	return t.messagesEnd(m)
+}
+
+// messagesWhole prints each message with all its recipients.
+func (t *tool) messagesWhole(m view.Messages) error {
+	for _, item := range m.Messages {
+		t.out.line(fmt.Sprintf("%s  %s  %s, in %s for %s, from %s", t.out.in(bold, clean(item.QueueID)), clean(item.Instance),
+			sizeCell(item.Size), clean(item.Queue), ageText(m.Time, item.Arrived), senderText(item.Sender)))
+		for _, r := range item.Recipients {
+			t.out.line("    to " + clean(r.Address))
+			if r.Reason != "" {
+				t.out.line("       " + clean(r.Reason))
+			}
+		}
+	}
+	return t.messagesEnd(m)
+}
+
+func (t *tool) messagesEnd(m view.Messages) error {
+	switch {
+	case m.Unknown != "":
+		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(m.Unknown))
+	case len(m.Messages) == 0:
+		t.out.line("no such message in the queue")
+	case m.More:
+		t.out.line(t.out.in(dim, "and more: see --limit"))
+	}
+	return unknown(m.Unknown)
+}
+
+func sizeCell(n int64) string {
+	if n < 0 {
+		return "?"
+	}
+	return bytesText(n)
+}
+
+func senderText(s string) string {
+	if s == "" {
+		return "<>"
+	}
+	return clean(s)
+}

@@ -1,0 +1,329 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+func (t *tool) statusCommand() *cobra.Command {
+	return t.reading(&cobra.Command{
+		Use:   "status",
+		Short: "The four vital signs: queues, failures, connections, processes",
+		Long: "The four vital signs of every mail server here. Asks the daemon, or looks for itself when none runs.\n" +
+			"The first line and the exit status fit Nagios: 0 ok, 3 unknown.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return t.status(c.Context()) },
+	})
+}
+
+// status prints the signs. Whatever keeps it from knowing them gives exit
+// status 3, for a monitor must not take a failed question for a failed mail
+// server.
+func (t *tool) status(ctx context.Context) error {
+	s, err := ask(ctx, t, func(s view.Source) (view.Status, error) { return s.Status(ctx) })
+	if err != nil {
+		if !t.json {
+			t.out.line(t.out.in(red, "UNKNOWN") + ": " + firstLine(err.Error()))
+		}
+		t.complain(err)
+		return exit(exitUnknown)
+	}
+	missing := unknownSigns(s)
+	if t.json {
+		err = t.out.json(s)
+	} else {
+		t.statusText(s, missing)
+	}
+	if len(missing) > 0 {
+		return errors.Join(err, exit(exitUnknown))
+	}
+	return err
+}
+
+// unknownSigns names everything that is not known.
+func unknownSigns(s view.Status) []string {
+	var list []string
+	for _, in := range s.Instances {
+		for _, sign := range []struct{ name, unknown string }{
+			{"queue", in.Queue.Unknown}, {"failures", in.Failures.Unknown},
+			{"connections", in.Connections.Unknown}, {"processes", in.Processes.Unknown},
+		} {
+			if sign.unknown != "" {
+				list = append(list, fmt.Sprintf("%s of %s: %s", sign.name, in.Name, sign.unknown))
+			}
+		}
+		if in.Queue.Messages == nil && in.Queue.Unknown == "" {
+			list = append(list, fmt.Sprintf("queue of %s: not counted yet", in.Name))
+		}
+	}
+	for _, b := range s.Blind {
+		list = append(list, b.Source+": "+b.Text)
+	}
+	if len(s.Instances) == 0 {
+		list = append(list, "no mail server found on this machine")
+	}
+	return list
+}
+
+func (t *tool) statusText(s view.Status, missing []string) {
+	if len(missing) == 0 {
+		t.out.line(t.out.in(green, "OK") + ": " + summaryText(s))
+	} else {
+		more := ""
+		if len(missing) > 1 {
+			more = fmt.Sprintf(" (and %d more)", len(missing)-1)
+		}
+		t.out.line(t.out.in(red, "UNKNOWN") + ": " + firstLine(missing[0]) + more)
+	}
+	for _, in := range s.Instances {
+		t.out.line("")
+		t.instanceText(s.Time, in)
+	}
+	if len(s.Instances) == 0 {
+		t.out.line("")
+		t.out.line("  to do: see 'mtawatch doctor', or name the mail server under 'instances' in the configuration")
+	}
+	t.sourcesText(s)
+	t.daemonText(s)
+	t.blindText(s)
+}
+
+// summaryText is the four signs of all instances in one line.
+func summaryText(s view.Status) string {
+	var queued, sent, failed, procs int64
+	open := 0
+	names := make([]string, 0, len(s.Instances))
+	for _, in := range s.Instances {
+		names = append(names, clean(in.Name))
+		if in.Queue.Messages != nil {
+			queued += *in.Queue.Messages
+		}
+		for status, n := range in.Failures.Attempts {
+			if status == mta.StatusSent.String() {
+				sent += n
+			} else {
+				failed += n
+			}
+		}
+		for _, p := range in.Connections.Ports {
+			open += liveSockets(p)
+		}
+		for _, n := range in.Processes.Roles {
+			procs += int64(n)
+		}
+	}
+	return fmt.Sprintf("%s: %s queued, %d sent and %s, %s, %s", strings.Join(names, ", "), countText(queued), sent,
+		plural(failed, "failed attempt"), plural(int64(open), "connection"), plural(procs, "process"))
+}
+
+// liveSockets counts sockets that are neither listening nor long over.
+func liveSockets(p view.PortRow) int {
+	n := 0
+	for state, count := range p.States {
+		if state != mta.TCPListen.String() && state != mta.TCPTimeWait.String() && state != mta.TCPClose.String() {
+			n += count
+		}
+	}
+	return n
+}
+
+func (t *tool) instanceText(now time.Time, in view.InstanceStatus) {
+	head := t.out.in(bold, clean(in.Name)) + "  " + clean(in.MTA)
+	if in.Version != "" {
+		head += " " + clean(in.Version)
+	}
+	if !in.Running {
+		head += ", " + t.out.in(yellow, "not running")
+	}
+	t.out.line(head)
+	t.sign("queue", in.Queue.Unknown, queueLines(now, in.Queue))
+	t.sign("failures", in.Failures.Unknown, failureLines(in.Failures))
+	t.sign("connections", in.Connections.Unknown, connectionLines(in.Connections))
+	t.sign("processes", in.Processes.Unknown, processLines(in.Processes))
+	for _, note := range in.Notes {
+		t.out.line("  " + t.out.in(dim, "note         ") + clean(note))
+	}
+}
+
+// sign prints one sign: what is unknown first, then what is known.
+func (t *tool) sign(name, unknown string, lines []string) {
+	if unknown != "" {
+		lines = append([]string{t.out.in(red, "UNKNOWN") + ": " + clean(unknown)}, lines...)
+	}
+	for i, l := range lines {
+		if i > 0 {
+			name = ""
+		}
+		t.out.line(fmt.Sprintf("  %-13s%s", name, l))
+	}
+}
+
+func queueLines(now time.Time, q view.QueueStatus) []string {
+	var lines []string
+	if q.Messages != nil {
+		l := plural(*q.Messages, "message")
+		if q.Bytes != nil && *q.Messages > 0 {
+			l += ", " + bytesText(*q.Bytes)
+		}
+		counts := make(map[string]int64)
+		for _, c := range q.Queues {
+			counts[c.Name] += c.Messages
+		}
+		if text := topText(counts, 6); text != "" {
+			l += ": " + text
+		}
+		if oldest, name := oldestOf(q.Queues); !oldest.IsZero() {
+			l += fmt.Sprintf("; oldest %s, in %s", ageText(now, oldest), clean(name))
+		}
+		lines = append(lines, l)
+	} else if q.Unknown == "" {
+		lines = append(lines, "not counted yet")
+	}
+	if f := q.FromLog; f != nil {
+		l := "by the log: " + plural(f.Messages, "message")
+		if !f.Oldest.IsZero() {
+			l += ", oldest " + ageText(now, f.Oldest)
+		}
+		if !f.Since.IsZero() {
+			l += ", known since " + clockText(now, f.Since)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+func failureLines(f view.FailureStatus) []string {
+	if f.Attempts == nil {
+		return nil
+	}
+	parts := []string{fmt.Sprintf("%d sent", f.Attempts[mta.StatusSent.String()])}
+	for _, s := range []mta.Status{mta.StatusDeferred, mta.StatusBounced, mta.StatusExpired} {
+		if n := f.Attempts[s.String()]; n > 0 || s != mta.StatusExpired {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	l := "last " + windowText(f.Window) + ": "
+	if f.Received != nil {
+		l += fmt.Sprintf("%d received, ", *f.Received)
+	}
+	lines := []string{l + strings.Join(parts, ", ") + fmt.Sprintf("; %s", plural(f.Rejects, "client request")) + " rejected"}
+	if text := topText(f.Causes, 5); text != "" {
+		lines = append(lines, "why: "+text)
+	}
+	return lines
+}
+
+func connectionLines(c view.ConnectionStatus) []string {
+	var lines []string
+	for _, p := range c.Ports {
+		lines = append(lines, portText(p))
+	}
+	if len(lines) == 0 && c.Unknown == "" {
+		lines = append(lines, "no port to watch")
+	}
+	return lines
+}
+
+// portText is one port in words.
+func portText(p view.PortRow) string {
+	name := fmt.Sprintf("port %d", p.Port)
+	if p.Service != "" {
+		name += " " + clean(p.Service)
+	}
+	if !p.Listening {
+		name += ", nobody listens"
+	}
+	l := name + ": " + plural(int64(liveSockets(p)), "connection")
+	states := maps.Clone(p.States)
+	delete(states, mta.TCPListen.String())
+	if text := topText(states, 5); text != "" {
+		l += " (" + text + ")"
+	}
+	if p.Sources > 0 {
+		l += " from " + plural(int64(p.Sources), "address")
+	}
+	if p.Listening && p.AcceptLimit > 0 {
+		l += fmt.Sprintf("; %d of %d wait to be accepted", p.AcceptQueue, p.AcceptLimit)
+	}
+	return l
+}
+
+func processLines(p view.ProcessStatus) []string {
+	if p.Roles == nil {
+		return nil
+	}
+	var parts []string
+	for r := mta.RoleDispatcher; r < mta.NumRoles; r++ {
+		if n := p.Roles[r.String()]; n > 0 || r == mta.RoleDispatcher || r == mta.RoleJobController {
+			parts = append(parts, fmt.Sprintf("%s %d", r, n))
+		}
+	}
+	return []string{strings.Join(parts, ", ")}
+}
+
+func (t *tool) sourcesText(s view.Status) {
+	if len(s.Sources) == 0 {
+		return
+	}
+	t.out.line("")
+	t.out.line(t.out.in(bold, "sources"))
+	for _, src := range s.Sources {
+		l := fmt.Sprintf("  %s: %s", clean(src.Source), plural(src.Lines, "line"))
+		if bad := src.Unknown + src.Malformed; bad > 0 {
+			l += fmt.Sprintf(", %d not understood", bad)
+		}
+		if src.Behind > 0 {
+			l += ", " + bytesText(src.Behind) + " behind"
+		}
+		if !src.LastLine.IsZero() {
+			l += ", last line " + ageText(s.Time, src.LastLine) + " ago"
+		}
+		if !src.Up {
+			l += ", " + t.out.in(red, "not readable")
+		}
+		t.out.line(l)
+	}
+}
+
+func (t *tool) daemonText(s view.Status) {
+	t.out.line("")
+	if d := s.Daemon; d != nil {
+		t.out.line(t.out.in(dim, fmt.Sprintf("mtawatch %s, pid %d, up %s, %s of memory", clean(d.Version), d.PID, ageText(s.Time, d.Started), bytesText(d.Memory))))
+		if d.Dropped > 0 {
+			t.out.line(t.out.in(yellow, plural(d.Dropped, "sample")+" dropped: the machine is overloaded"))
+		}
+		return
+	}
+	t.out.line(t.out.in(dim, "no daemon runs: this is the machine at this moment; 'mtawatch run' keeps watching"))
+}
+
+// blindText tells what is not seen, last so that it stays on the screen.
+func (t *tool) blindText(s view.Status) {
+	if len(s.Blind) == 0 {
+		return
+	}
+	t.out.line("")
+	t.out.line(t.out.in(red, plural(int64(len(s.Blind)), "blind spot")))
+	list := slices.Clone(s.Blind)
+	slices.SortStableFunc(list, func(a, b mta.BlindSpot) int { return a.Since.Compare(b.Since) })
+	for _, b := range list {
+		since := ""
+		if !b.Since.IsZero() {
+			since = ", since " + clockText(s.Time, b.Since)
+		}
+		t.out.line(fmt.Sprintf("  %s is %s%s: %s", clean(b.Source), clean(string(b.Kind)), since, clean(b.Text)))
+		if b.Advice != "" {
+			t.out.line("    to do: " + clean(b.Advice))
+		}
+	}
+}

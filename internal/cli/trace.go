@@ -1,0 +1,237 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+func (t *tool) traceCommand() *cobra.Command {
+	q := view.TraceQuery{}
+	since := ""
+	c := t.reading(&cobra.Command{
+		Use:   "trace ID|ADDRESS",
+		Short: "What happened to a message, from the logs, compressed ones too",
+		Long: "What happened to a message, from the logs, compressed ones too: by its queue id, its Message-ID or an address.\n" +
+			"Reads the logs itself where it may, else asks the daemon. With --json it prints one JSON object a step.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			q.Text = strings.Trim(args[0], "<>")
+			return t.trace(c.Context(), q, since)
+		},
+	})
+	c.Flags().StringVar(&since, "since", "", "only logs written after this: 2h, 3d, or a time such as 2026-11-23T12:00:00Z")
+	c.Flags().IntVar(&q.Limit, "limit", 100, "at most so many messages")
+	c.Flags().StringArrayVar(&q.Logs, "log", nil, "read this `FILE` instead of the mail servers' own logs; may be repeated")
+	return c
+}
+
+func (t *tool) trace(ctx context.Context, q view.TraceQuery, since string) error {
+	if q.Text == "" || len(q.Text) > 1024 {
+		return view.Advise(errors.New("trace needs a queue id, a Message-ID or an address"), "see 'mtawatch trace --help'")
+	}
+	if q.Limit < 1 || q.Limit > 10000 {
+		return view.Advise(fmt.Errorf("--limit %d is out of range", q.Limit), "give a number from 1 to 10000")
+	}
+	var err error
+	if q.Since, err = sinceTime(since, time.Now()); err != nil {
+		return err
+	}
+	progress := &bar{p: t.err}
+	var steps []view.TraceStep
+	yield := func(s view.TraceStep) bool {
+		progress.clear()
+		if !t.json {
+			steps = append(steps, s)
+			return true
+		}
+		return t.stepJSON(s) == nil
+	}
+	sum, err := t.traceFrom(ctx, func(src view.Source) (view.TraceSummary, error) {
+		return src.Trace(ctx, q, yield, func(p view.Progress) { progress.show(p.What, p.Done, p.Total) })
+	}, len(q.Logs) > 0)
+	progress.clear()
+	if err != nil {
+		return err
+	}
+	for _, u := range sum.Unread {
+		t.err.line("mtawatch: not read: " + clean(u))
+	}
+	if !t.json {
+		t.traceText(steps, sum)
+	}
+	if len(sum.Unread) > 0 {
+		return exit(exitUnknown)
+	}
+	return nil
+}
+
+// traceFrom reads the logs itself, for that needs no daemon and does not
+// burden one; when it may not read them, the daemon of this machine may.
+func (t *tool) traceFrom(ctx context.Context, question func(view.Source) (view.TraceSummary, error), named bool) (view.TraceSummary, error) {
+	if t.explicitServer() != "" && !named {
+		return ask(ctx, t, question)
+	}
+	cfg, err := t.settings()
+	if err != nil {
+		return view.TraceSummary{}, err
+	}
+	sum, err := look(ctx, t, cfg, question)
+	if err != nil && !named && (errors.Is(err, fs.ErrPermission) || t.deps.Look == nil) {
+		for _, addr := range localAddresses(cfg) {
+			if asked, aerr := question(t.deps.Client(addr)); aerr == nil {
+				return asked, nil
+			}
+		}
+	}
+	return sum, err
+}
+
+func sinceTime(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return at, nil
+	}
+	if at, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
+		return at, nil
+	}
+	var days int
+	if n, err := fmt.Sscanf(s, "%dd", &days); err == nil && n == 1 && days > 0 && days < 100000 && s == fmt.Sprintf("%dd", days) {
+		return now.AddDate(0, 0, -days), nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	return time.Time{}, view.Advise(fmt.Errorf("--since %s cannot be read", clean(s)), "give 2h, 3d, 2026-11-23 or 2026-11-23T12:00:00Z")
+}
+
+// stepJSON prints a step at once: a trace may take minutes.
+func (t *tool) stepJSON(s view.TraceStep) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	t.out.w.Write(safeJSON(b))
+	t.out.w.WriteByte('\n')
+	return t.out.flush()
+}
+
+// traceText prints each message with its steps in the order of time.
+func (t *tool) traceText(steps []view.TraceStep, sum view.TraceSummary) {
+	for i, group := range groupSteps(steps) {
+		if i > 0 {
+			t.out.line("")
+		}
+		e := group[0].Event
+		t.out.line(t.out.in(bold, fmt.Sprintf("%s  %s", clean(e.QueueID), clean(e.Instance))))
+		for _, s := range group {
+			mark := ""
+			switch s.Event.Status {
+			case mta.StatusDeferred:
+				mark = string(yellow)
+			case mta.StatusBounced, mta.StatusExpired:
+				mark = string(red)
+			}
+			t.out.line(fmt.Sprintf("  %s  %-12s  %s", s.Event.Time.Local().Format("2006-01-02 15:04:05"),
+				clean(s.Event.Program), t.out.in(style(mark), clean(stepText(s)))))
+		}
+	}
+	end := fmt.Sprintf("%s, %s; read %s in %s", plural(int64(sum.Messages), "message"), plural(int64(sum.Steps), "step"),
+		bytesText(sum.Bytes), plural(int64(len(sum.Files)), "file"))
+	if sum.Messages == 0 {
+		end = fmt.Sprintf("not found; read %s in %s", bytesText(sum.Bytes), plural(int64(len(sum.Files)), "file"))
+	}
+	if sum.Limited {
+		end += "; there are more: see --limit"
+	}
+	t.out.line(t.out.in(dim, end))
+}
+
+// groupSteps puts the steps of each message together, messages in the order
+// of their first step.
+func groupSteps(steps []view.TraceStep) [][]view.TraceStep {
+	index := make(map[string]int)
+	var groups [][]view.TraceStep
+	for _, s := range steps {
+		key := s.Event.Instance + "\x00" + s.Event.QueueID
+		i, ok := index[key]
+		if !ok {
+			i = len(groups)
+			index[key] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], s)
+	}
+	return groups
+}
+
+// stepText says in words what one step was.
+func stepText(s view.TraceStep) string {
+	e := &s.Event
+	var b bytes.Buffer
+	b.WriteString(e.Kind.String())
+	put := func(label, v string) {
+		if v != "" {
+			fmt.Fprintf(&b, " %s%s", label, v)
+		}
+	}
+	switch e.Kind {
+	case mta.KindDelivery:
+		b.Reset()
+		fmt.Fprintf(&b, "%s to %s", e.Status, e.To)
+		put("by ", peerText(e.Relay))
+		put("after ", delayText(e))
+		put("cause ", e.Cause.String())
+		put(": ", e.Reply)
+	case mta.KindOrigin, mta.KindReceived, mta.KindConnect, mta.KindDisconnect, mta.KindAuth:
+		put("from ", peerText(e.Client))
+		put("as ", e.SASLUser)
+	case mta.KindMessage:
+		put("<", e.MessageID+">")
+	case mta.KindQueued:
+		put("from ", "<"+e.From+">")
+		fmt.Fprintf(&b, ", %s, %s", bytesText(e.Size), plural(int64(e.Recipients), "recipient"))
+	case mta.KindNotification:
+		put("", e.Reason)
+		put("as ", e.RefID)
+	case mta.KindReject:
+		put("at ", e.Stage.String())
+		put("of ", peerText(e.Client))
+		put(": ", e.Reply)
+	default:
+		put("", e.Reason)
+		put("", e.Text)
+	}
+	return b.String()
+}
+
+func delayText(e *mta.Event) string {
+	if !e.HasDelay {
+		return ""
+	}
+	return e.Delay.String()
+}
+
+func peerText(p mta.Peer) string {
+	switch {
+	case p.Name != "" && p.IP != "":
+		return p.Name + "[" + p.IP + "]"
+	case p.Name != "":
+		return p.Name
+	case p.IP != "":
+		return "[" + p.IP + "]"
+	}
+	return p.Path
+}
