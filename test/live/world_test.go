@@ -93,3 +93,26 @@ func TestWorldRotations(t *testing.T) {
 		t.Errorf("%d log pieces, want 6: %v", n, p.LogPieces())
 	}
 }
+
+func TestWorldJournal(t *testing.T) {
+	j, err := box.Journal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(j.Stop)
+	startRemote(t, world.Behaviours()[:1])
+	startPostfix(t, world.PostfixConfig{Syslog: true})
+	sent := box.Send(t.Context(), world.Load{Count: 10, Message: func(int) world.Letter {
+		return world.Letter{From: "a@ok.example", To: []string{"b@ok.example"}}
+	}})
+	if sent.Accepted != 10 {
+		t.Fatalf("Postfix took %d of 10 messages: %v", sent.Accepted, sent.Last)
+	}
+	eventually(t, 30*time.Second, func() error {
+		text, err := j.Lines()
+		if n := strings.Count(string(text), " status=sent "); err == nil && n != 10 {
+			err = fmt.Errorf("the journal has %d deliveries, want 10: %s", n, text)
+		}
+		return err
+	})
+}

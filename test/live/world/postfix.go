@@ -25,6 +25,7 @@ type PostfixConfig struct {
 	Elsewhere bool     // keep the configuration out of /etc/postfix: an instance that only its process betrays
 	Ports     []string // "" is 25
 	FastRetry bool     // retry within seconds where the default is minutes
+	FastScan  bool     // look for new mail every 5 s even when no one tells of it (a reload can swallow that)
 	Syslog    bool     // log to /dev/log instead of a file
 	Main      []string // more lines of main.cf
 	Master    []string // more lines of master.cf
@@ -159,6 +160,9 @@ func masterLines(c PostfixConfig) ([]string, error) {
 			}
 			postlog = postlog || f[0] == "postlog"
 			f[4] = "n"
+			if f[0] == "qmgr" && c.FastScan {
+				f[5] = "5"
+			}
 			line = strings.Join(f, " ")
 		}
 		lines = append(lines, line)

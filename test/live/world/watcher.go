@@ -45,6 +45,7 @@ type Watcher struct {
 	DataDir string
 	Args    []string // more arguments of run
 	LogFile string   // what it says, appended over restarts
+	Nobody  bool     // run it without any rights
 	s       *service
 }
 
@@ -70,6 +71,12 @@ func (w *Watcher) Start() error {
 	defer out.Close()
 	cmd := exec.Command(w.Binary, append([]string{"run", "--data-dir", w.DataDir}, w.Args...)...)
 	cmd.Stdout, cmd.Stderr = out, out
+	if w.Nobody {
+		if err := errors.Join(os.MkdirAll(w.DataDir, 0o700), os.Chown(w.DataDir, 65534, 65534)); err != nil {
+			return err
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
 	w.s, err = startService(cmd)
 	return err
 }
