@@ -13,6 +13,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/api"
 	"github.com/mtawatch/mtawatch/internal/config"
 	"github.com/mtawatch/mtawatch/internal/history"
+	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/prom"
 )
 
@@ -62,26 +63,11 @@ func loopback(address string) bool {
 // front page that says where they are.
 func handler(src *Source, series *history.Store, cfg config.Config) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", api.Handler(src, api.Options{Version: Version()}))
-	promAPI := prom.API(series, time.Now)
-	for _, p := range prom.Paths() {
-		mux.Handle(p, promAPI)
-	}
-	mux.HandleFunc("GET /metrics", src.serveMetrics)
+	mux.Handle(api.Prefix+"/", api.Handler(src, api.Options{Version: api.BuildVersion()}))
+	prom.Register(mux, series, time.Now)
+	mux.Handle("/metrics", prom.Metrics(func() []mta.Sample { return src.belt.Metrics(time.Now()) }))
 	mux.HandleFunc("GET /{$}", front)
 	return api.Guard(mux, !cfg.InsecureListen)
-}
-
-func (s *Source) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	samples, err := s.Metrics(r.Context())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", prom.ContentType)
-	if err := prom.Write(w, samples); err != nil {
-		return // the client went away
-	}
 }
 
 func front(w http.ResponseWriter, _ *http.Request) {

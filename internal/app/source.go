@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/api"
+	"github.com/mtawatch/mtawatch/internal/classify"
 	"github.com/mtawatch/mtawatch/internal/config"
 	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/host"
@@ -17,6 +19,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/sample"
 	"github.com/mtawatch/mtawatch/internal/tail"
 	"github.com/mtawatch/mtawatch/internal/trace"
+	"github.com/mtawatch/mtawatch/internal/track"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -45,7 +48,7 @@ func (s *Source) Status(ctx context.Context) (view.Status, error) {
 }
 
 func (s *Source) daemon(ctx context.Context) *view.Daemon {
-	d := &view.Daemon{Version: Version().Version, PID: os.Getpid(), Started: s.started, Dropped: s.series.Dropped()}
+	d := &view.Daemon{Version: api.BuildVersion().Version, PID: os.Getpid(), Started: s.started, Dropped: s.series.Dropped()}
 	if procs, err := s.machine.Processes(ctx); err == nil {
 		for _, p := range procs {
 			if p.PID == d.PID {
@@ -165,7 +168,7 @@ func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.T
 			files = append(files, list...)
 		}
 	}
-	t := trace.Tracer{Files: files, NewParser: s.parsers(), Year: 0}
+	t := trace.Tracer{Files: files, NewParser: s.parsers(), Annotate: s.annotate()}
 	sum, err := t.Run(ctx, q, yield, progress)
 	sum.Unread = append(sum.Unread, unread...)
 	return sum, err
@@ -222,4 +225,10 @@ func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter
 		q = mta.Queue{Time: now, Instance: in.Name, Unknown: err.Error()}
 	}
 	b.SetQueue(q, time.Minute)
+}
+
+// annotate gives the function that names the cause of one event.
+func (s *Source) annotate() func(*mta.Event) {
+	c := classify.New()
+	return func(e *mta.Event) { e.Cause = track.Cause(c, e) }
 }

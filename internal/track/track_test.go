@@ -11,6 +11,9 @@ import (
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
+// shared is immutable, and dear to build.
+var shared = classify.New()
+
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func at(sec int) time.Time { return noon.Add(time.Duration(sec) * time.Second) }
@@ -19,7 +22,7 @@ func origin(sec int, id string) mta.Event {
 	return mta.Event{Time: at(sec), Instance: "postfix", Kind: mta.KindOrigin, QueueID: id, Client: mta.Peer{IP: "192.0.2.1"}}
 }
 
-func message(sec int, id string) mta.Event {
+func messageLine(sec int, id string) mta.Event {
 	return mta.Event{Time: at(sec), Instance: "postfix", Kind: mta.KindMessage, QueueID: id, MessageID: "m@example.org"}
 }
 
@@ -63,10 +66,10 @@ func TestApply(t *testing.T) {
 		depth  Depth
 		oldest time.Time
 	}{
-		{"a message's life", []mta.Event{origin(0, "A"), message(0, "A"), queued(1, "A", "a@example.org"), delivery(2, "A", mta.StatusSent, "250 ok"), removed(2, "A")},
+		{"a message's life", []mta.Event{origin(0, "A"), messageLine(0, "A"), queued(1, "A", "a@example.org"), delivery(2, "A", mta.StatusSent, "250 ok"), removed(2, "A")},
 			[]string{"origin", "message", "received from=a@example.org size=100", "sent from=a@example.org dest=example.net attempt=1 cause= age=2s", "removed after 2s"},
 			Depth{}, time.Time{}},
-		{"deferred, tried again, still there", []mta.Event{origin(0, "A"), message(0, "A"), queued(1, "A", "a@example.org"), delivery(2, "A", mta.StatusDeferred, refused),
+		{"deferred, tried again, still there", []mta.Event{origin(0, "A"), messageLine(0, "A"), queued(1, "A", "a@example.org"), delivery(2, "A", mta.StatusDeferred, refused),
 			queued(300, "A", "a@example.org"), delivery(301, "A", mta.StatusDeferred, refused)},
 			[]string{"origin", "message", "received from=a@example.org size=100", "deferred from=a@example.org dest=example.net attempt=1 cause=connect-refused age=2s",
 				"queued", "deferred from=a@example.org dest=example.net attempt=2 cause=connect-refused age=5m1s"},
@@ -75,21 +78,21 @@ func TestApply(t *testing.T) {
 			[]string{"queued", "sent from=a@example.org dest=example.net attempt=1 cause= age=2s"}, Depth{Messages: 1}, at(0)},
 		{"a deferral of an unknown message tells since when it waits", []mta.Event{delivery(40, "A", mta.StatusDeferred, refused)},
 			[]string{"deferred from= dest=example.net attempt=1 cause=connect-refused age=30s"}, Depth{Messages: 1, Deferred: 1}, at(10)},
-		{"a queue id used again without the end of the first", []mta.Event{origin(0, "A"), message(0, "A"), queued(1, "A", "a@example.org"),
-			origin(100, "A"), message(100, "A"), queued(101, "A", "b@example.org")},
+		{"a queue id used again without the end of the first", []mta.Event{origin(0, "A"), messageLine(0, "A"), queued(1, "A", "a@example.org"),
+			origin(100, "A"), messageLine(100, "A"), queued(101, "A", "b@example.org")},
 			[]string{"origin", "message", "received from=a@example.org size=100", "origin", "message", "received from=b@example.org size=100"}, Depth{Messages: 1}, at(100)},
-		{"message line before its origin line", []mta.Event{message(0, "A"), origin(0, "A"), queued(1, "A", "a@example.org")},
+		{"message line before its origin line", []mta.Event{messageLine(0, "A"), origin(0, "A"), queued(1, "A", "a@example.org")},
 			[]string{"message", "origin", "received from=a@example.org size=100"}, Depth{Messages: 1}, at(0)},
 		{"a client that gave up leaves nothing in the queue", []mta.Event{origin(0, "A")}, []string{"origin"}, Depth{}, time.Time{}},
-		{"refused at the end of the message", []mta.Event{origin(0, "A"), message(0, "A"),
+		{"refused at the end of the message", []mta.Event{origin(0, "A"), messageLine(0, "A"),
 			{Time: at(1), Instance: "postfix", Kind: mta.KindReject, QueueID: "A", Stage: mta.StageEOM, Code: 550, Reply: "550 5.7.1 spam message rejected"}},
 			[]string{"origin", "message", "reject"}, Depth{}, time.Time{}},
-		{"held", []mta.Event{message(0, "A"), {Time: at(1), Instance: "postfix", Kind: mta.KindHeld, Action: mta.ActionHeld, QueueID: "A"}},
+		{"held", []mta.Event{messageLine(0, "A"), {Time: at(1), Instance: "postfix", Kind: mta.KindHeld, Action: mta.ActionHeld, QueueID: "A"}},
 			[]string{"message", "held"}, Depth{Messages: 1, Held: 1}, at(0)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := New(Config{}, classify.New())
+			tr := New(Config{}, shared)
 			var got []string
 			for i := range tt.events {
 				got = append(got, outcome(tr.Apply(&tt.events[i])))
@@ -106,7 +109,7 @@ func TestApply(t *testing.T) {
 }
 
 func TestInstancesApart(t *testing.T) {
-	tr := New(Config{}, classify.New())
+	tr := New(Config{}, shared)
 	a, b := queued(0, "A", "a@example.org"), queued(0, "A", "b@example.org")
 	b.Instance = "postfix-out"
 	tr.Apply(&a)
@@ -119,9 +122,9 @@ func TestInstancesApart(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	tr := New(Config{MaxMessages: 10}, classify.New())
+	tr := New(Config{MaxMessages: 10}, shared)
 	for i := range 25 {
-		e := message(i, fmt.Sprint("Q", i))
+		e := messageLine(i, fmt.Sprint("Q", i))
 		tr.Apply(&e)
 	}
 	if tr.Open() != 10 || tr.Dropped() != 15 {
@@ -139,7 +142,7 @@ func TestFlushRestore(t *testing.T) {
 	var events []mta.Event
 	for i := range 40 {
 		id := fmt.Sprint("Q", i%7) // ids come again
-		events = append(events, origin(10*i, id), message(10*i, id), queued(10*i+1, id, fmt.Sprintf("s%d@example.org", i)))
+		events = append(events, origin(10*i, id), messageLine(10*i, id), queued(10*i+1, id, fmt.Sprintf("s%d@example.org", i)))
 		if i%3 != 0 {
 			events = append(events, delivery(10*i+2, id, mta.StatusDeferred, "450 4.2.0 greylisted"))
 		} else {
@@ -151,7 +154,7 @@ func TestFlushRestore(t *testing.T) {
 		flush := func(tr *Tracker) {
 			tr.Flush(func(k string, v []byte) { stored[k] = v }, func(k string) { delete(stored, k) })
 		}
-		whole, first := New(Config{}, classify.New()), New(Config{}, classify.New())
+		whole, first := New(Config{}, shared), New(Config{}, shared)
 		for i := range cut {
 			e1, e2 := events[i], events[i]
 			whole.Apply(&e1)
@@ -161,7 +164,7 @@ func TestFlushRestore(t *testing.T) {
 			}
 		}
 		flush(first)
-		second := New(Config{}, classify.New())
+		second := New(Config{}, shared)
 		var values [][]byte
 		for _, v := range stored {
 			values = append(values, v)
@@ -184,15 +187,15 @@ func TestFlushRestore(t *testing.T) {
 }
 
 func TestRestoreBadRecords(t *testing.T) {
-	tr := New(Config{}, classify.New())
+	tr := New(Config{}, shared)
 	if bad := tr.Restore([][]byte{[]byte("{"), nil, []byte(`{"q":""}`), []byte(`{"i":"postfix","q":"A"}`)}); bad != 3 || tr.Open() != 1 {
 		t.Errorf("bad %d, open %d; want 3 and 1", bad, tr.Open())
 	}
 }
 
 func TestMarkAll(t *testing.T) {
-	tr := New(Config{}, classify.New())
-	e := message(0, "A")
+	tr := New(Config{}, shared)
+	e := messageLine(0, "A")
 	tr.Apply(&e)
 	count := func() (n int) {
 		tr.Flush(func(string, []byte) { n++ }, func(string) {})
@@ -208,7 +211,7 @@ func TestMarkAll(t *testing.T) {
 }
 
 func TestDestination(t *testing.T) {
-	tr := New(Config{}, classify.New())
+	tr := New(Config{}, shared)
 	for to, want := range map[string]string{"a@Example.NET": "example.net", "root": "local", "a@": "local", "": "local", `"a@b"@example.org`: "example.org"} {
 		if got := tr.Destination(to); got != want {
 			t.Errorf("Destination(%q) = %q, want %q", to, got, want)
