@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/meter"
@@ -27,6 +28,11 @@ func (b *Belt) Status(now time.Time) view.Status {
 			Connections: b.connectionStatus(in, now),
 			Processes:   b.processStatus(in, now),
 		})
+		// What the processes tell is newer than the last detection.
+		last := &st.Instances[len(st.Instances)-1]
+		if last.Processes.Unknown == "" {
+			last.Running = !slices.Contains(last.Processes.Missing, mta.RoleDispatcher.String())
+		}
 	}
 	st.Sources = b.sourceStates(now)
 	return st
@@ -166,6 +172,9 @@ func (b *Belt) processStatus(in mta.Instance, now time.Time) view.ProcessStatus 
 	n, _ := b.procs[in.Name].counts()
 	for role := mta.RoleDispatcher; role < mta.NumRoles; role++ {
 		s.Roles[role.String()] = n[role]
+		if role <= mta.RoleJobController && n[role] == 0 {
+			s.Missing = append(s.Missing, role.String())
+		}
 	}
 	return s
 }
