@@ -23,9 +23,10 @@ const EnvServer = "MTAWATCH_SERVER"
 
 // The exit statuses.
 const (
-	exitOK      = 0
-	exitError   = 2
-	exitUnknown = 3
+	exitOK       = 0
+	exitError    = 2
+	exitCritical = 2 // of status: Nagios's word for it
+	exitUnknown  = 3
 )
 
 // Deps is what the commands work with. Main fills it from package app.

@@ -1,4 +1,6 @@
 package cli
 
-// appDeps is what Main works with: package app is plugged in here.
-func appDeps() Deps { return Deps{} }
+import "github.com/mtawatch/mtawatch/internal/app"
+
+// appDeps is what Main works with.
+func appDeps() Deps { return Deps{Daemon: app.Run, Look: app.Look} }

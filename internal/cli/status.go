@@ -20,7 +20,7 @@ func (t *tool) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "The four vital signs: queues, failures, connections, processes",
 		Long: "The four vital signs of every mail server here. Asks the daemon, or looks for itself when none runs.\n" +
-			"The first line and the exit status fit Nagios: 0 ok, 3 unknown.",
+			"The first line and the exit status fit Nagios: 0 ok, 2 a daemon that must run is gone, 3 unknown.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return t.status(c.Context()) },
 	})
@@ -44,10 +44,24 @@ func (t *tool) status(ctx context.Context) error {
 	} else {
 		t.statusText(s, missing)
 	}
-	if len(missing) > 0 {
+	switch {
+	case len(goneDaemons(s)) > 0:
+		return errors.Join(err, exit(exitCritical))
+	case len(missing) > 0:
 		return errors.Join(err, exit(exitUnknown))
 	}
 	return err
+}
+
+// goneDaemons names the daemons that must run and do not.
+func goneDaemons(s view.Status) []string {
+	var list []string
+	for _, in := range s.Instances {
+		for _, role := range in.Processes.Missing {
+			list = append(list, fmt.Sprintf("the %s of %s is not running", role, in.Name))
+		}
+	}
+	return list
 }
 
 // unknownSigns names everything that is not known.
@@ -76,9 +90,13 @@ func unknownSigns(s view.Status) []string {
 }
 
 func (t *tool) statusText(s view.Status, missing []string) {
-	if len(missing) == 0 {
+	gone := goneDaemons(s)
+	switch {
+	case len(gone) > 0:
+		t.out.line(t.out.in(red, "CRITICAL") + ": " + strings.Join(gone, "; "))
+	case len(missing) == 0:
 		t.out.line(t.out.in(green, "OK") + ": " + summaryText(s))
-	} else {
+	default:
 		more := ""
 		if len(missing) > 1 {
 			more = fmt.Sprintf(" (and %d more)", len(missing)-1)

@@ -3,9 +3,10 @@ package mta
 import "time"
 
 // Delivery is one attempt to deliver one message to one recipient, with what
-// earlier lines told about the message. Whatever no line told is zero.
+// earlier lines told about the message. Whatever no line told is zero. The
+// event is shared, not copied.
 type Delivery struct {
-	Event
+	*Event
 	Received    time.Time // when the message entered the queue; zero when that line was not seen
 	Attempt     int       // 1 for the first attempt that we saw for this message
 	Destination string    // the domain of the recipient, in lower case; "local" for no domain

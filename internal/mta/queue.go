@@ -15,8 +15,8 @@ type Queue struct {
 type QueueCount struct {
 	Name     string    `json:"name"`
 	Messages int64     `json:"messages"`
-	Bytes    int64     `json:"bytes"`            // -1 when unknown
-	Oldest   time.Time `json:"oldest,omitempty"` // arrival of the oldest message; zero when unknown or empty
+	Bytes    int64     `json:"bytes"`           // -1 when unknown
+	Oldest   time.Time `json:"oldest,omitzero"` // arrival of the oldest message; zero when unknown or empty
 }
 
 // UnknownBytes marks a size that was not measured.

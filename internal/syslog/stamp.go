@@ -4,20 +4,28 @@ import (
 	"time"
 )
 
-// stampCache remembers the last stamp that was read. The text is copied, so
-// that the memory of old lines is neither kept nor trusted.
+// stampCache remembers the last stamp that was read, as three overlapping
+// words of its text.
 type stampCache struct {
-	text   [24]byte
-	n      int
-	time   time.Time
-	lo, hi int64 // the reference times, in Unix seconds, for which time holds
+	first, middle, last uint64
+	time                time.Time
+	lo, hi              int64 // the reference times, in Unix seconds, for which time holds
 }
 
-func (c *stampCache) holds(s string) bool { return c.n > 0 && string(c.text[:c.n]) == s }
+// holds reports whether s, of 15 to 24 bytes, is the stamp.
+func (c *stampCache) holds(s string) bool {
+	return c.last == word(s[len(s)-8:]) && c.first == word(s) && c.middle == word(s[len(s)/2-4:])
+}
 
 func (c *stampCache) set(s string, t time.Time) {
-	c.n = copy(c.text[:], s)
-	c.time = t
+	c.first, c.middle, c.last, c.time = word(s), word(s[len(s)/2-4:]), word(s[len(s)-8:]), t
+}
+
+// word gives the first eight bytes of s as a number.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 const day = 24 * 60 * 60

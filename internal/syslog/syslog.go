@@ -36,6 +36,16 @@ type Reader struct {
 	iso   stampCache
 	zones [4]zone
 	turn  int // next entry of zones to replace
+
+	origins [32]origin
+}
+
+// origin is a "host tag" that was read before. The text is copied, so that
+// the memory of old lines is neither kept nor trusted.
+type origin struct {
+	text [62]byte
+	n    uint8 // length of the text
+	host uint8 // length of the host; the tag begins after one blank
 }
 
 // New gives a Reader.
@@ -47,30 +57,51 @@ func New(cfg Config) *Reader {
 	return &Reader{loc: loc, year: cfg.Year}
 }
 
-// Parse reads one line. The reference time is a moment at or shortly after
-// the writing of the line; it matters only for stamps without a year. It
-// reports false when the line does not begin with a stamp that can be read.
-func (r *Reader) Parse(text string, ref time.Time) (h Header, ok bool) {
+// Parse reads one line into h. The reference time is a moment at or shortly
+// after the writing of the line; it matters only for stamps without a year.
+// It reports false, with h of no use, when the line does not begin with a
+// stamp that can be read.
+func (r *Reader) Parse(h *Header, text string, ref time.Time) bool {
 	s := text
 	if len(s) > 0 && s[0] == '<' {
 		s = skipPriority(s)
 		if strings.HasPrefix(s, "1 ") {
-			ok = r.parse5424(&h, s[2:])
-			return h, ok
+			return r.parse5424(h, s[2:])
 		}
 	}
 	if len(s) < len("Nov 3 12:00:00") {
-		return h, false
+		return false
 	}
+	var ok bool
 	if c := s[0]; c >= '0' && c <= '9' {
 		s, ok = r.isoStamp(&h.Time, s)
 	} else {
 		s, ok = r.bsdStamp(&h.Time, s, ref)
 	}
-	if !ok {
-		return h, false
+	return ok && r.parseOrigin(h, s)
+}
+
+// parseOrigin reads "host tag[pid]: message". It looks first among the hosts
+// and tags that it knows.
+func (r *Reader) parseOrigin(h *Header, s string) bool {
+	i := strings.IndexByte(s, '[')
+	if i < 4 || i > len(origin{}.text) {
+		return parseOrigin(h, s)
 	}
-	return h, parseOrigin(&h, s)
+	o := &r.origins[(i+int(s[i-1])+int(s[i-2])*5+int(s[i-3])*3)%len(r.origins)]
+	if string(o.text[:o.n]) == s[:i] && parseTagPID(h, s, i) {
+		h.Host, h.Tag = s[:o.host], s[o.host+1:i]
+		return true
+	}
+	if !parseOrigin(h, s) {
+		return false
+	}
+	// Only what is read the same way again is remembered.
+	if n := len(h.Host); n > 0 && h.PID != 0 && n+1+len(h.Tag) == i && s[n+1:i] == h.Tag {
+		o.n = uint8(copy(o.text[:], s[:i]))
+		o.host = uint8(n)
+	}
+	return true
 }
 
 // skipPriority skips "<22>" at the begin of a line.
@@ -88,6 +119,7 @@ func skipPriority(s string) string {
 
 // parseOrigin reads "host tag[pid]: message" and its variants.
 func parseOrigin(h *Header, s string) bool {
+	h.Host, h.Tag, h.PID, h.Message = "", "", 0, ""
 	if len(s) > 0 && s[0] == '<' {
 		s = skipFacility(s)
 	}
@@ -139,7 +171,7 @@ func parseTag(h *Header, s string) bool {
 			return i > 0 && parseTagPID(h, s, i)
 		case ':':
 			if i > 0 && (i+1 == len(s) || s[i+1] == ' ') {
-				h.Tag, h.Message = s[:i], message(s[i+1:])
+				h.Tag, h.PID, h.Message = s[:i], 0, message(s[i+1:])
 				return true
 			}
 		case ' ':

@@ -99,6 +99,7 @@ type ConnectionStatus struct {
 type ProcessStatus struct {
 	Time    time.Time      `json:"time,omitzero"`
 	Roles   map[string]int `json:"roles"`
+	Missing []string       `json:"missing,omitempty"` // roles of which one process must be there, and none is
 	Unknown string         `json:"unknown,omitempty"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 	"testing/fstest"
 
@@ -19,10 +20,11 @@ import (
 
 // Host is a machine made from the sections of a txtar archive:
 //
-//	file/PATH       a file
+//	file/PATH       a file; below proc, \0 is a zero byte
 //	dir/PATH        an empty directory
 //	link/PATH       a symbolic link to what the section's text names
-//	denied/PATH     permission denied, for PATH and all below
+//	denied/PATH     permission denied: PATH may not be opened, nor what is
+//	                below it be seen
 //	run/COMMAND     what the command line COMMAND prints
 //	fail/COMMAND    the error with which it ends
 //	dial/PATH       what the unix socket at /PATH sends; \0 is a zero byte,
@@ -52,7 +54,10 @@ func NewHost(a *txtar.Archive) (*Host, error) {
 		text := string(f.Data)
 		switch kind {
 		case "file":
-			h.files[name] = &fstest.MapFile{Data: f.Data, Mode: 0o644}
+			if strings.HasPrefix(name, "proc/") {
+				text = zeros(text)
+			}
+			h.files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 		case "dir":
 			h.files[name] = &fstest.MapFile{Mode: fs.ModeDir | 0o755}
 		case "link":
@@ -64,7 +69,7 @@ func NewHost(a *txtar.Archive) (*Host, error) {
 		case "fail":
 			h.fails[strings.TrimPrefix(f.Name, "fail/")] = strings.TrimSpace(text)
 		case "dial":
-			h.dials["/"+name] = strings.ReplaceAll(strings.ReplaceAll(text, "\n", ""), `\0`, "\x00")
+			h.dials["/"+name] = zeros(strings.ReplaceAll(text, "\n", ""))
 		case "nodial":
 			h.noDial["/"+name] = strings.TrimSpace(text)
 		case "proc":
@@ -77,6 +82,8 @@ func NewHost(a *txtar.Archive) (*Host, error) {
 	}
 	return h, nil
 }
+
+func zeros(text string) string { return strings.ReplaceAll(text, `\0`, "\x00") }
 
 func readProcesses(b []byte) ([]mta.Process, error) {
 	var list []mta.Process
@@ -122,7 +129,7 @@ func (h *Host) ReadLink(name string) (string, error) {
 
 // Lstat describes a file without following it.
 func (h *Host) Lstat(name string) (fs.FileInfo, error) {
-	if err := h.allowed("lstat", name); err != nil {
+	if err := h.allowed("lstat", path.Dir(name)); err != nil {
 		return nil, err
 	}
 	return h.files.Lstat(name)

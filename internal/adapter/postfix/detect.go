@@ -1,6 +1,7 @@
 package postfix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -235,6 +236,7 @@ func (d *detector) match() {
 				Notes: []string{fmt.Sprintf("master %d works in %s, but its configuration directory could not be found; run mtawatch as root, or name it in alternate_config_directories of /etc/postfix/main.cf", m.pid, m.cwd)}}})
 		}
 	}
+	d.sameNames()
 	var stopped []*candidate
 	for i := range d.found {
 		if c := &d.found[i]; !c.Running {
@@ -252,6 +254,19 @@ func (d *detector) match() {
 	case len(blind) > 0:
 		for _, c := range stopped {
 			c.Notes = append(c.Notes, fmt.Sprintf("whether this instance runs is unknown: master %d may be its own, but its working directory may not be read; run mtawatch as root or with CAP_SYS_PTRACE", blind[0].pid))
+		}
+	}
+}
+
+// sameNames notes instances whose log lines cannot be told apart.
+func (d *detector) sameNames() {
+	for i := range d.found {
+		for j := range i {
+			a, b := &d.found[j], &d.found[i]
+			if a.Name == b.Name && (a.Running && b.Running || a.ConfigDir == "" && b.ConfigDir == "") {
+				b.Notes = append(b.Notes, fmt.Sprintf("this instance and that of %s both log as %q: their events cannot be told apart; set multi_instance_name in the main.cf of one", cmp.Or(a.ConfigDir, a.QueueDir), b.Name))
+				break
+			}
 		}
 	}
 }
@@ -327,11 +342,20 @@ func rooted(p string) string {
 	return p
 }
 
-// exists tells whether there is such a file. One behind a directory that may
-// not be searched is not seen.
+// exists tells whether there is such a file, readable or not. One behind a
+// directory that may not be searched is not seen.
 func exists(h adapter.Host, p string) bool {
-	_, err := fs.Stat(h, rooted(p))
-	return err == nil
+	found, _ := lookup(h, p)
+	return found
+}
+
+func lookup(h adapter.Host, p string) (bool, error) {
+	info, err := h.Lstat(rooted(p))
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return err == nil, err
+	}
+	_, err = fs.Stat(h, rooted(p))
+	return err == nil || errors.Is(err, fs.ErrPermission), err
 }
 
 // readText reads a small file whole; a larger one is an error.

@@ -13,6 +13,17 @@ import (
 type parser struct {
 	heads     *syslog.Reader
 	instances []string // names to read; none: all
+	tags      [32]knownTag
+}
+
+// knownTag is a syslog tag that was read before. The text is copied, so that
+// the memory of old lines is neither kept nor trusted.
+type knownTag struct {
+	text  [48]byte
+	n     int
+	slash int // where the instance ends
+	name  int // where the program begins
+	prog  program
 }
 
 func newParser(cfg adapter.ParserConfig) adapter.Parser {
@@ -26,26 +37,21 @@ func newParser(cfg adapter.ParserConfig) adapter.Parser {
 // Parse implements adapter.Parser. A client= line that tells of SASL gives
 // two events: the origin and the accepted authentication.
 func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) {
-	h, ok := p.heads.Parse(line.Text, line.Ref)
-	if !ok {
+	var h syslog.Header
+	if !p.heads.Parse(&h, line.Text, line.Ref) {
 		if p.mentionsUs(line.Text) {
 			return dst, adapter.Malformed("head of line", line.Text)
 		}
 		return dst, nil
 	}
-	slash := strings.IndexByte(h.Tag, '/')
-	if slash <= 0 {
-		return dst, nil
-	}
-	name := h.Tag[strings.LastIndexByte(h.Tag, '/')+1:]
-	prog := programOf(name)
-	if prog == progNone || !p.reads(h.Tag[:slash]) {
+	slash, name, prog := p.tag(h.Tag)
+	if prog == progNone {
 		return dst, nil
 	}
 	n := len(dst)
 	dst, e := mta.Extend(dst)
 	e.Time, e.PID = h.Time, h.PID
-	e.Instance, e.Program = h.Tag[:slash], name
+	e.Instance, e.Program = h.Tag[:slash], h.Tag[name:]
 	err := parseMessage(e, prog, h.Message)
 	if err != nil || e.Kind == mta.KindNone {
 		return dst[:n], err
@@ -66,6 +72,29 @@ func appendAuth(dst []mta.Event, n int) []mta.Event {
 	auth.QueueID, auth.Client = origin.QueueID, origin.Client
 	auth.SASLMethod, auth.SASLUser = origin.SASLMethod, origin.SASLUser
 	return dst
+}
+
+// tag takes a syslog tag apart: where the instance ends, where the program
+// begins and which it is; progNone for a tag that is not to be read.
+func (p *parser) tag(s string) (slash, name int, prog program) {
+	if len(s) < 4 || len(s) > len(knownTag{}.text) {
+		return p.newTag(s)
+	}
+	t := &p.tags[(len(s)+int(s[len(s)-1])+int(s[len(s)-2])*5+int(s[len(s)-3])*3)%len(p.tags)]
+	if string(t.text[:t.n]) != s {
+		t.slash, t.name, t.prog = p.newTag(s)
+		t.n = copy(t.text[:], s)
+	}
+	return t.slash, t.name, t.prog
+}
+
+func (p *parser) newTag(s string) (slash, name int, prog program) {
+	slash = strings.IndexByte(s, '/')
+	if slash <= 0 || !p.reads(s[:slash]) {
+		return 0, 0, progNone
+	}
+	name = strings.LastIndexByte(s, '/') + 1
+	return slash, name, programOf(s[name:])
 }
 
 func (p *parser) reads(instance string) bool {

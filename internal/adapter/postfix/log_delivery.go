@@ -20,71 +20,72 @@ func parseDelivery(e *mta.Event, s string) error {
 	if e.To, s, ok = cutAddress(s); !ok {
 		return adapter.Malformed("recipient", all)
 	}
-	for {
-		s = strings.TrimPrefix(s, ", ")
-		if rest, ok := strings.CutPrefix(s, "status="); ok {
-			return parseStatus(e, rest)
+	for len(s) > 4 && s[0] == ',' && s[1] == ' ' {
+		field := s[2:]
+		if status, ok := strings.CutPrefix(field, "status="); ok {
+			return parseStatus(e, status)
 		}
-		eq := strings.IndexByte(s, '=')
-		if eq < 0 {
-			return adapter.Malformed("status", s)
+		if s, ok = deliveryField(e, field); !ok {
+			return adapter.Malformed("delivery", field)
 		}
-		key, value := s[:eq], s[eq+1:]
-		if key == "orig_to" && strings.HasPrefix(value, "<") {
-			if e.OrigTo, s, ok = cutAddress(value[1:]); !ok {
-				return adapter.Malformed("original recipient", value)
+	}
+	return adapter.Malformed("status", s)
+}
+
+// deliveryField reads one "key=value" and gives what follows it: a comma, in
+// a whole line.
+func deliveryField(e *mta.Event, s string) (rest string, ok bool) {
+	switch s[0] {
+	case 'd':
+		if v, ok := strings.CutPrefix(s, "delay="); ok {
+			e.Delay, rest, e.HasDelay = cutSeconds(v)
+			return rest, e.HasDelay
+		}
+		if v, ok := strings.CutPrefix(s, "delays="); ok {
+			return cutDelays(e, v)
+		}
+		if v, ok := strings.CutPrefix(s, "dsn="); ok {
+			i := 0
+			for i < len(v) && v[i] != ',' {
+				i++
 			}
-			continue
+			e.DSN = v[:i]
+			return v[i:], true
 		}
-		end := strings.IndexByte(value, ',')
-		if end < 0 {
-			return adapter.Malformed("status", s)
+	case 'c':
+		if v, ok := strings.CutPrefix(s, "conn_use="); ok {
+			_, rest, ok = cutNumber(v)
+			return rest, ok
 		}
-		s = value[end:]
-		if err := deliveryField(e, key, value[:end]); err != nil {
-			return err
+	case 'o':
+		if v, ok := strings.CutPrefix(s, "orig_to=<"); ok {
+			e.OrigTo, rest, ok = cutAddress(v)
+			return rest, ok
 		}
 	}
-}
-
-func deliveryField(e *mta.Event, key, value string) error {
-	var rest string
-	ok := true
-	switch key {
-	case "relay":
-		setRelay(&e.Relay, value)
-	case "delay":
-		e.Delay, rest, ok = cutSeconds(value)
-		if !ok || rest != "" {
-			return adapter.Malformed("delay", value)
-		}
-		e.HasDelay = true
-	case "delays":
-		return parseDelays(e, value)
-	case "dsn":
-		e.DSN = value
+	end := strings.IndexByte(s, ',')
+	if end < 0 {
+		return s, false
 	}
-	return nil
+	if v, ok := strings.CutPrefix(s[:end], "relay="); ok {
+		setRelay(&e.Relay, v)
+	}
+	return s[end:], true
 }
 
-// parseDelays reads "0.1/0.01/31/0".
-func parseDelays(e *mta.Event, value string) error {
-	s := value
+// cutDelays reads "0.1/0.01/31/0".
+func cutDelays(e *mta.Event, s string) (rest string, ok bool) {
 	for i := range e.Delays {
-		var ok bool
 		if e.Delays[i], s, ok = cutSeconds(s); !ok {
-			return adapter.Malformed("delays", value)
+			return s, false
 		}
 		e.NumDelays++
-		if s == "" {
-			return nil
-		}
-		if s[0] != '/' {
+		if i == len(e.Delays)-1 || s == "" || s[0] != '/' {
 			break
 		}
 		s = s[1:]
 	}
-	return adapter.Malformed("delays", value)
+	return s, int(e.NumDelays) == len(e.Delays)
 }
 
 // setRelay reads "none", "local", "host[ip]:port" or "host[private/lmtp]".
@@ -100,45 +101,62 @@ func setRelay(p *mta.Peer, value string) {
 // parseStatus reads "sent (text)". The reply is the text within the outer
 // brackets.
 func parseStatus(e *mta.Event, s string) error {
-	i := strings.IndexByte(s, ' ')
-	if i < 0 || i+2 >= len(s) || s[i+1] != '(' || s[len(s)-1] != ')' {
+	if len(s) == 0 || s[len(s)-1] != ')' {
 		return adapter.Malformed("status", s)
 	}
-	text := s[i+2 : len(s)-1]
-	switch s[:i] {
-	case "sent":
-		e.Status = mta.StatusSent
-	case "deferred", "SOFTBOUNCE":
+	var text string
+	var ok bool
+	if text, ok = strings.CutPrefix(s, "deferred ("); ok {
 		e.Status = mta.StatusDeferred
-	case "bounced":
+	} else if text, ok = strings.CutPrefix(s, "sent ("); ok {
+		e.Status = mta.StatusSent
+	} else if text, ok = strings.CutPrefix(s, "bounced ("); ok {
 		e.Status = mta.StatusBounced
-	case "expired", "force-expired":
+	} else if text, ok = strings.CutPrefix(s, "SOFTBOUNCE ("); ok {
+		e.Status = mta.StatusDeferred
+	} else if text, ok = strings.CutPrefix(s, "expired ("); ok {
 		e.Status = mta.StatusExpired
-	case "deliverable", "undeliverable", "undeliverable-but-not-cached":
-		// An address verification probe: nothing was to be delivered.
-		e.Kind = mta.KindStatistics
-		e.Text = s
-	default:
-		return adapter.Malformed("status", s)
+	} else {
+		return parseProbe(e, s)
 	}
+	text = text[:len(text)-1]
 	e.Reply = text
 	e.Code = deliveryCode(text)
 	return nil
 }
 
+// parseProbe reads the outcome of an address verification probe, which was
+// not to deliver anything: "undeliverable (text)".
+func parseProbe(e *mta.Event, s string) error {
+	switch word, _, _ := strings.Cut(s, " ("); word {
+	case "deliverable", "undeliverable", "undeliverable-but-not-cached":
+		e.Kind, e.Text = mta.KindStatistics, s
+		return nil
+	}
+	return adapter.Malformed("status", s)
+}
+
 // deliveryCode gives the SMTP reply code of the remote server in a delivery
 // text: at its begin, or after the words that tell who said it.
 func deliveryCode(text string) int16 {
-	if c := replyCode(text); c != 0 {
-		return c
+	if text == "" || text[0] <= '9' {
+		return replyCode(text)
 	}
 	text = strings.TrimPrefix(text, "delivery temporarily suspended: ")
 	if !strings.HasPrefix(text, "host ") {
 		return 0
 	}
+	i := strings.IndexByte(text, ']')
+	if i < 0 {
+		return 0
+	}
+	text = text[i+1:]
+	if len(text) > 1 && text[0] == ':' {
+		_, text = cutPort(text[1:])
+	}
 	for _, words := range [...]string{" said: ", " refused to talk to me: "} {
-		if i := strings.Index(text, words); i > 0 {
-			return replyCode(text[i+len(words):])
+		if reply, ok := strings.CutPrefix(text, words); ok {
+			return replyCode(reply)
 		}
 	}
 	return 0

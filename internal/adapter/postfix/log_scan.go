@@ -7,73 +7,56 @@ import (
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
-// The letters of queue ids as bit sets. Short ids are upper-case hexadecimal;
-// long ones are numbers of base 52 (no vowels), a z, and an inode of base 51.
+// Queue ids are short, upper-case hexadecimal, or long: ten digits of base 52
+// (no vowels) for the time, a z, and an inode of base 51.
 const (
-	hexLow    = 0x3ff << '0'
-	hexHigh   = 0x3f << ('A' - 64)
-	longLow   = 0x3ff << '0'
-	vowels    = 1<<('A'-64) | 1<<('E'-64) | 1<<('I'-64) | 1<<('O'-64) | 1<<('U'-64)
-	letters   = 0x3ffffff << ('A' - 64)
-	longHigh  = (letters &^ vowels) | (letters&^vowels)<<('a'-'A')
-	longSplit = 10 // base-52 digits of time before the z
-	longestID = 24
+	shortest  = 5
+	longest   = 24
+	longSplit = 10
+
+	hexDigit  = 1
+	longDigit = 2
 )
+
+// idDigits tells for each byte in which kinds of queue id it may stand.
+var idDigits = func() (t [256]uint8) {
+	for _, c := range "0123456789ABCDEF" {
+		t[c] |= hexDigit
+	}
+	for _, c := range "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz" {
+		t[c] |= longDigit
+	}
+	return t
+}()
 
 // cutQueueID cuts "ID: " from the begin of a message. NOQUEUE gives "".
 func cutQueueID(s string) (id, rest string, ok bool) {
-	i := 0
-	low, high := uint64(0), uint64(0)
-	for ; i < len(s) && i <= longestID; i++ {
-		c := s[i]
-		if c == ':' {
-			break
+	kinds, i := uint8(hexDigit|longDigit), 0
+	for i < len(s) && s[i] != ':' {
+		if kinds &= idDigits[s[i]]; kinds == 0 {
+			return "", strings.TrimPrefix(s, "NOQUEUE: "), strings.HasPrefix(s, "NOQUEUE: ")
 		}
-		if c < 64 {
-			low |= 1 << c
-		} else {
-			high |= 1 << (c & 63)
-			if c >= 128 {
-				return "", s, false
-			}
-		}
+		i++
 	}
-	if i < 5 || i > longestID || i+1 >= len(s) || s[i] != ':' || s[i+1] != ' ' {
+	if i < shortest || i > longest || i+1 >= len(s) || s[i+1] != ' ' {
 		return "", s, false
 	}
-	id = s[:i]
-	if low&^uint64(hexLow) == 0 && high&^uint64(hexHigh) == 0 {
-		return id, s[i+2:], true
+	if kinds&hexDigit == 0 && (i <= longSplit+1 || s[longSplit] != 'z') {
+		return "", s, false
 	}
-	if low&^uint64(longLow) == 0 && high&^uint64(longHigh) == 0 && i > longSplit+1 && s[longSplit] == 'z' {
-		return id, s[i+2:], true
-	}
-	if id == "NOQUEUE" {
-		return "", s[i+2:], true
-	}
-	return "", s, false
+	return s[:i], s[i+2:], true
 }
 
 // isQueueID reports whether all of s is a queue id.
 func isQueueID(s string) bool {
-	if len(s) < 5 || len(s) > longestID {
+	if len(s) < shortest || len(s) > longest {
 		return false
 	}
-	low, high := uint64(0), uint64(0)
+	kinds := uint8(hexDigit | longDigit)
 	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c < 64:
-			low |= 1 << c
-		case c < 128:
-			high |= 1 << (c & 63)
-		default:
-			return false
-		}
+		kinds &= idDigits[s[i]]
 	}
-	if low&^uint64(hexLow) == 0 && high&^uint64(hexHigh) == 0 {
-		return true
-	}
-	return low&^uint64(longLow) == 0 && high&^uint64(longHigh) == 0 && len(s) > longSplit+1 && s[longSplit] == 'z'
+	return kinds&hexDigit != 0 || kinds != 0 && len(s) > longSplit+1 && s[longSplit] == 'z'
 }
 
 // cutAddress cuts an address that stands in angle brackets; s begins after

@@ -56,7 +56,7 @@ func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, e
 		return q, fmt.Errorf("count queue in %s: %w; %s", inst.QueueDir, first, countAdvice)
 	}
 	if len(q.Queues) == 0 {
-		return q, fmt.Errorf("count queue in %s: %w; see `postfix -c %s check`", inst.QueueDir, first, inst.ConfigDir)
+		return q, fmt.Errorf("count queue in %s: %w; see `%s`", inst.QueueDir, first, command(inst, "postfix", "check"))
 	}
 	q.Unknown = strings.Join(unknown, "; ")
 	if errors.Is(first, fs.ErrPermission) {

@@ -64,10 +64,18 @@ func down(ctx context.Context, h adapter.Host, inst mta.Instance, socket string,
 	}
 	procs, perr := h.Processes(ctx)
 	if perr == nil && len(ownMasters(inst, procs)) == 0 {
-		return fmt.Errorf("list queue: Postfix is down (no master runs in %s), so its queue is unknown; start it with `postfix -c %s start`; until then `postqueue -c %s -p` as root reads the queue itself: %w",
-			inst.QueueDir, inst.ConfigDir, inst.ConfigDir, err)
+		return fmt.Errorf("list queue: Postfix is down (no master runs in %s), so its queue is unknown; start it with `%s`; until then `%s` as root reads the queue itself: %w",
+			inst.QueueDir, command(inst, "postfix", "start"), command(inst, "postqueue", "-p"), err)
 	}
-	return fmt.Errorf("list queue: connect to %s: %w; see the showq line of master.cf and `postfix -c %s status`", socket, err, inst.ConfigDir)
+	return fmt.Errorf("list queue: connect to %s: %w; see the showq line of master.cf and `%s`", socket, err, command(inst, "postfix", "status"))
+}
+
+// command gives a command line for an instance, to be shown.
+func command(inst mta.Instance, name, arg string) string {
+	if inst.ConfigDir == "" {
+		return name + " " + arg
+	}
+	return name + " -c " + inst.ConfigDir + " " + arg
 }
 
 // listByCommand runs postqueue -j; denied is why the socket was of no use.
@@ -77,6 +85,10 @@ func listByCommand(ctx context.Context, h adapter.Host, inst mta.Instance, denie
 		args = args[2:]
 	}
 	out, err := h.Run(ctx, "postqueue", args...)
+	if err != nil && strings.Contains(err.Error(), "mail system is down") {
+		yield(mta.QueuedMessage{}, fmt.Errorf("list queue: Postfix is down, so its queue is unknown; start it with `%s`: %w", command(inst, "postfix", "start"), err))
+		return
+	}
 	if err != nil {
 		yield(mta.QueuedMessage{}, fmt.Errorf("list queue: %w; nor by `postqueue %s`: %w; add the user of mtawatch to the group postdrop", denied, strings.Join(args, " "), err))
 		return

@@ -1,0 +1,20 @@
+# One line per target; "make help" prints what each does.
+.PHONY: help build test live fuzz lint bench try deps
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+build: ## bin/mtawatch, one static binary
+	CGO_ENABLED=0 go build -trimpath -o bin/mtawatch ./cmd/mtawatch
+try: ## watch a private Postfix with traffic, until Ctrl-C (ARGS="--for 30s" to end by itself)
+	build/deps && go run ./test/try $(ARGS)
+test: ## all that must hold: format, vet, tests, 5 s of each fuzz target, live tests
+	build/test
+live: ## the binary against real mail servers (LIVE_MESSAGES=100000 for the long run, ARGS="-run TestName")
+	build/deps && go test -tags live -count=1 -timeout 30m -v ./test/live/... $(ARGS)
+fuzz: ## each fuzz target for FUZZTIME (5m)
+	build/fuzz $${FUZZTIME:-5m}
+lint: ## golangci-lint, pinned
+	build/lint
+bench: ## ratios against peers in the same run, one table at the end
+	build/deps bench && go run ./bench
+deps: ## install the Debian packages that tests need
+	build/deps

@@ -1,0 +1,160 @@
+// Package app builds everything, owns every lifetime and stops in reverse
+// order: the machine, the stores, the belt, the server. Configuration comes
+// in; a running daemon, or a look at the machine as it is, comes out.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/adapter/all"
+	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/history"
+	"github.com/mtawatch/mtawatch/internal/host"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
+	"github.com/mtawatch/mtawatch/internal/sample"
+	"github.com/mtawatch/mtawatch/internal/state"
+	"github.com/mtawatch/mtawatch/internal/tail"
+)
+
+// Run is the daemon: it watches until ctx ends, then stores what is counted
+// and gives nil. It is deliberately one straight line.
+func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	loc, err := location(cfg.Timezone)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w; give another with data_dir or --data-dir", err)
+	}
+	db, err := state.Open(filepath.Join(cfg.DataDir, "state.db"), state.Config{})
+	if err != nil {
+		return err
+	}
+	defer closing(log, "state", db.Close)
+	series, err := history.Open(filepath.Join(cfg.DataDir, "series"), history.Config{Retention: cfg.Retention, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer closing(log, "history", series.Close)
+
+	machine := host.New(host.Config{Logger: log})
+	adapters := all.Adapters()
+	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, State: db, History: series, Logger: log, Adapters: adapters})
+	if err := belt.Restore(ctx); err != nil {
+		return fmt.Errorf("restore from %s: %w", cfg.DataDir, err)
+	}
+	watch := newSockets(machine, log)
+	defer closing(log, "connection watch", watch.Close)
+	live := pipeline.Live{Belt: belt, Machine: watch, Adapters: adapters, Detect: detector(cfg, machine, adapters), Ports: cfg.Ports,
+		Tail: tail.Config{Logger: log}, ListEvery: cfg.ListInterval, ListShare: cfg.ListMaxCPU, Logger: log}
+	if exits, err := machine.NewExitWatcher(); err != nil {
+		log.Warn("process ends are seen at the next reading only", "error", err)
+	} else {
+		live.Exits = exits
+		defer closing(log, "exit watch", exits.Close)
+	}
+	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
+
+	g, ctx := errgroup.WithContext(ctx)
+	listeners, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	for _, l := range listeners {
+		log.Info("serving", "address", l.Addr().String())
+		g.Go(func() error { return serve(ctx, l, handler(src, series, cfg)) })
+	}
+	g.Go(func() error { return pipeline.Run(ctx, live) })
+	log.Info("watching", "instances", names(belt.Instances()), "data", cfg.DataDir, "interval", cfg.Interval)
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func closing(log *slog.Logger, what string, f func() error) {
+	if err := f(); err != nil {
+		log.Error("close "+what, "error", err)
+	}
+}
+
+func names(list []mta.Instance) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = list[i].Name
+	}
+	return out
+}
+
+// location gives the zone of stamps that carry none.
+func location(name string) (*time.Location, error) {
+	if name == "" {
+		return time.Local, nil
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("read timezone %q: %w; use a name such as Europe/Berlin", name, err)
+	}
+	return loc, nil
+}
+
+// detector gives the instances: those that the configuration names, on top
+// of those that are found. A configured instance of the same name or
+// configuration directory overrides what was found.
+func detector(cfg config.Config, m adapter.Host, adapters []adapter.Adapter) func(context.Context) ([]mta.Instance, error) {
+	return func(ctx context.Context) ([]mta.Instance, error) {
+		var found []mta.Instance
+		var err error
+		if cfg.Detect {
+			found, err = sample.Detect(ctx, m, adapters)
+		}
+		for _, c := range cfg.Instances {
+			found = configure(found, c)
+		}
+		return found, err
+	}
+}
+
+func configure(found []mta.Instance, c config.Instance) []mta.Instance {
+	i := 0
+	for ; i < len(found); i++ {
+		f := &found[i]
+		if f.MTA == c.MTA && (c.Name != "" && c.Name == f.Name || c.ConfigDir != "" && c.ConfigDir == f.ConfigDir || c.QueueDir != "" && c.QueueDir == f.QueueDir) {
+			break
+		}
+	}
+	if i == len(found) {
+		found = append(found, mta.Instance{MTA: c.MTA, Name: c.MTA})
+	}
+	in := &found[i]
+	set := func(to *string, v string) {
+		if v != "" {
+			*to = v
+		}
+	}
+	set(&in.Name, c.Name)
+	set(&in.ConfigDir, c.ConfigDir)
+	set(&in.QueueDir, c.QueueDir)
+	if c.LogFile != "" {
+		in.Logs = []mta.LogSource{{Kind: mta.LogFile, Path: c.LogFile}}
+	} else if j := c.Journal; j != nil {
+		in.Logs = []mta.LogSource{{Kind: mta.LogJournal, Units: j.Units, Identifiers: j.Identifiers, Namespace: j.Namespace, Directory: j.Directory}}
+	}
+	if len(c.Ports) > 0 {
+		in.Listen = nil
+		for _, p := range c.Ports {
+			in.Listen = append(in.Listen, mta.Listen{Service: "smtp", Port: p})
+		}
+	}
+	return found
+}

@@ -1,0 +1,213 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/host"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/sample"
+	"github.com/mtawatch/mtawatch/internal/tail"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// Doctor tries everything that mtawatch wants to see, as the user it runs
+// as, and says what would mend what fails.
+func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
+	d := doctor{s: s, out: view.Doctor{Time: time.Now(), Checks: []view.DoctorCheck{}}}
+	instances := s.belt.Instances()
+	if len(instances) == 0 {
+		d.bad("mail server", "none was found", "start it, or name it under `instances:` in the configuration file")
+	}
+	for _, in := range instances {
+		d.instance(ctx, in)
+	}
+	d.sockets(ctx, instances)
+	d.processes(ctx, instances)
+	d.store()
+	for _, spot := range s.belt.Status(time.Now()).Blind {
+		if spot.Kind == mta.BlindNotUnderstood || spot.Kind == mta.BlindSilent || spot.Kind == mta.BlindLost {
+			d.bad(spot.Source, spot.Text, spot.Advice)
+		}
+	}
+	return d.out, nil
+}
+
+type doctor struct {
+	s   *Source
+	out view.Doctor
+}
+
+func (d *doctor) ok(name, text string) {
+	d.out.Checks = append(d.out.Checks, view.DoctorCheck{Name: name, OK: true, Text: text})
+}
+
+func (d *doctor) bad(name, text, advice string) {
+	d.out.Checks = append(d.out.Checks, view.DoctorCheck{Name: name, Text: text, Advice: advice})
+}
+
+// check notes err as a failure with its advice, or text as a success.
+func (d *doctor) check(name, text string, err error, advice string) {
+	if err != nil {
+		d.bad(name, err.Error(), advice)
+		return
+	}
+	d.ok(name, text)
+}
+
+func (d *doctor) instance(ctx context.Context, in mta.Instance) {
+	what := fmt.Sprintf("%s %s, configuration %s, queue %s", in.MTA, in.Version, in.ConfigDir, in.QueueDir)
+	if in.Running {
+		d.ok(in.Name, what+", running")
+	} else {
+		d.bad(in.Name, what+", not running", "start the mail server")
+	}
+	for _, n := range in.Notes {
+		d.bad(in.Name+" configuration", n, "")
+	}
+	if len(in.Logs) == 0 {
+		d.bad(in.Name+" log", "no log was found", "set `log_file:` of the instance in the configuration file")
+	}
+	for _, l := range in.Logs {
+		d.log(in, l)
+	}
+	a := d.s.adapter(in.MTA)
+	if a == nil {
+		return
+	}
+	now := time.Now()
+	q, err := sample.Count(ctx, d.s.machine, a, in, now)
+	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Millisecond)), err,
+		"run as root, or with CAP_DAC_READ_SEARCH (AmbientCapabilities= in the unit); without it the queue is listed instead, more rarely")
+	d.listing(ctx, a, in)
+	if len(in.Listen) == 0 {
+		d.bad(in.Name+" ports", "no port was found on which it accepts SMTP", "set `ports:` of the instance in the configuration file")
+	}
+}
+
+func (d *doctor) log(in mta.Instance, l mta.LogSource) {
+	name := in.Name + " log"
+	if l.Kind == mta.LogJournal {
+		_, err := d.s.machine.Run(context.Background(), "journalctl", "--version")
+		d.check(name, l.Name()+" by journalctl", err, "install systemd's journalctl, and add the user to group systemd-journal")
+		return
+	}
+	f, err := tail.OpenLog(l.Path)
+	if err == nil {
+		err = f.Close()
+	}
+	advice := "set `log_file:` of the instance in the configuration file"
+	if errors.Is(err, fs.ErrPermission) {
+		advice = "usermod -aG adm USER, for the user that mtawatch runs as"
+	}
+	d.check(name, l.Path+" is readable", err, advice)
+}
+
+func (d *doctor) listing(ctx context.Context, a *adapter.Adapter, in mta.Instance) {
+	if a.List == nil {
+		return
+	}
+	var err error
+	n := 0
+	for _, lerr := range a.List(ctx, d.s.machine, in) {
+		if lerr != nil {
+			err = lerr
+		}
+		if n++; n >= 100 {
+			break
+		}
+	}
+	text := fmt.Sprintf("%d messages listed", n)
+	if n >= 100 {
+		text = "the first 100 messages listed"
+	}
+	d.check(in.Name+" queue listing", text, err, "start the mail server; or add the user that mtawatch runs as to group postdrop")
+}
+
+func (d *doctor) sockets(ctx context.Context, instances []mta.Instance) {
+	ports := sample.Ports(instances, d.s.cfg.Ports)
+	c, err := d.s.machine.Sockets(ctx, ports)
+	d.check("connections", fmt.Sprintf("ports %v by %s", ports, c.Source), err, "allow netlink sockets (RestrictAddressFamilies=AF_NETLINK in the unit) or mount /proc")
+	if err == nil && c.Unknown != "" {
+		d.bad("connections", c.Unknown, "allow netlink sockets (RestrictAddressFamilies=AF_NETLINK in the unit)")
+	}
+	w, err := host.OpenCloseWatch(ports)
+	if err == nil {
+		err = w.Close()
+	}
+	d.check("closed connections", "connections shorter than the interval are counted", err, "allow netlink sockets; a kernel of 4.1 or later is needed")
+}
+
+func (d *doctor) processes(ctx context.Context, instances []mta.Instance) {
+	procs, err := sample.Processes(ctx, d.s.machine, d.s.adapters, instances)
+	if err != nil {
+		d.bad("processes", err.Error(), "mount /proc without hidepid, or give the user the group of its gid= option")
+		return
+	}
+	for _, in := range instances {
+		n := 0
+		for _, p := range procs[in.Name] {
+			if p.Role == mta.RoleDispatcher {
+				n++
+			}
+		}
+		name := in.Name + " processes"
+		switch {
+		case n > 0:
+			d.ok(name, fmt.Sprintf("%d processes with their roles", len(procs[in.Name])))
+		case in.Running:
+			d.bad(name, "it runs, but its processes cannot be told", "run as root or with CAP_SYS_PTRACE to tell several instances apart; mount /proc without hidepid")
+		default:
+			d.bad(name, "no dispatcher: it does not run", "start the mail server")
+		}
+	}
+}
+
+// store tries the data directory: there, writable, with space left.
+func (d *doctor) store() {
+	dir := d.s.cfg.DataDir
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.bad("store", dir+" does not exist yet", "`mtawatch run` makes it")
+		return
+	}
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no directory", dir)
+	}
+	if err == nil {
+		err = writable(dir)
+	}
+	if err != nil {
+		d.bad("store", err.Error(), "give another directory with data_dir or --data-dir")
+		return
+	}
+	free, total, err := d.s.machine.FreeSpace(dir)
+	switch {
+	case err != nil:
+		d.bad("store", err.Error(), "")
+	case free < 100<<20:
+		d.bad("store", fmt.Sprintf("%s: %d MB free of %d", dir, free>>20, total>>20), "make space, or give another directory with data_dir")
+	default:
+		d.ok("store", fmt.Sprintf("%s: %d MB free", dir, free>>20))
+	}
+}
+
+// writable makes and removes a file in our own data directory.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".doctor-")
+	if err != nil {
+		return fmt.Errorf("write to data directory: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write to data directory: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return fmt.Errorf("write to data directory: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/adapter/all"
+	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/host"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
+	"github.com/mtawatch/mtawatch/internal/sample"
+	"github.com/mtawatch/mtawatch/internal/tail"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// lookBytes is how much of the end of each log a look reads.
+const lookBytes = 64 << 20
+
+// Look reads the machine once, as it is, for the commands that find no
+// daemon: queue, sockets, processes and the end of each log, through the same
+// belt, with nothing stored. The function ends the look.
+func Look(ctx context.Context, cfg config.Config) (view.Source, func() error, error) {
+	loc, err := location(cfg.Timezone)
+	if err != nil {
+		return nil, nil, err
+	}
+	machine := host.New(host.Config{})
+	adapters := all.Adapters()
+	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, Adapters: adapters})
+	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), look: true}
+	instances, err := detector(cfg, machine, adapters)(ctx)
+	if err != nil && len(instances) == 0 {
+		return nil, nil, err
+	}
+	belt.SetInstances(instances)
+	for _, in := range instances {
+		if a := src.adapter(in.MTA); a != nil {
+			readQueue(ctx, belt, machine, a, in)
+		}
+		for _, l := range in.Logs {
+			if err := readEnd(ctx, belt, l); err != nil {
+				belt.Blind(l.Name(), &mta.BlindSpot{Source: l.Name(), Kind: mta.BlindUnreadable, Since: time.Now(), Text: err.Error(), Advice: "see `mtawatch doctor`"})
+			}
+		}
+	}
+	conns, err := machine.Sockets(ctx, sample.Ports(instances, cfg.Ports))
+	if err != nil {
+		conns = mta.Connections{Time: time.Now(), Unknown: err.Error()}
+	}
+	belt.SetConnections(conns)
+	procs, err := sample.Processes(ctx, machine, adapters, instances)
+	failed := ""
+	if err != nil {
+		failed = err.Error()
+	}
+	belt.SetProcesses(time.Now(), procs, failed)
+	return src, func() error { return nil }, nil
+}
+
+// readEnd gives the belt the last lines of one log.
+func readEnd(ctx context.Context, b *pipeline.Belt, l mta.LogSource) error {
+	if l.Kind == mta.LogJournal {
+		return readJournal(ctx, b, l)
+	}
+	f, err := os.Open(l.Path)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read from
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	from := max(0, info.Size()-lookBytes)
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, lookBytes))
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	s := string(text)
+	if from > 0 {
+		_, s, _ = strings.Cut(s, "\n") // the first line is cut
+	}
+	s = s[:strings.LastIndexByte(s, '\n')+1]
+	return b.Batch(ctx, tail.Batch{Source: l.Name(), Text: s, Ref: info.ModTime(), AtEnd: true})
+}
+
+// errAtEnd ends the reading of a journal when it has nothing more.
+var errAtEnd = errors.New("at the end")
+
+// readJournal gives the belt what the journal holds, up to its present end.
+func readJournal(ctx context.Context, b *pipeline.Belt, l mta.LogSource) error {
+	err := tail.Follow(ctx, tail.Config{}, l, "", untilEnd{b})
+	if errors.Is(err, errAtEnd) {
+		return nil
+	}
+	return err
+}
+
+// untilEnd is the belt as a sink that stops at the end of the source, and at
+// a source that cannot be read.
+type untilEnd struct{ *pipeline.Belt }
+
+func (u untilEnd) Batch(ctx context.Context, t tail.Batch) error {
+	if err := u.Belt.Batch(ctx, t); err != nil {
+		return err
+	}
+	if t.AtEnd {
+		return errAtEnd
+	}
+	return nil
+}
+
+func (u untilEnd) Idle(context.Context, string) error { return errAtEnd }

@@ -1,0 +1,234 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/api"
+	"github.com/mtawatch/mtawatch/internal/classify"
+	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/history"
+	"github.com/mtawatch/mtawatch/internal/host"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
+	"github.com/mtawatch/mtawatch/internal/qshape"
+	"github.com/mtawatch/mtawatch/internal/sample"
+	"github.com/mtawatch/mtawatch/internal/tail"
+	"github.com/mtawatch/mtawatch/internal/trace"
+	"github.com/mtawatch/mtawatch/internal/track"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// Source answers the questions of package view from the belt and, where a
+// question is about this very moment, from the machine.
+type Source struct {
+	belt     *pipeline.Belt
+	machine  *host.Machine
+	adapters []adapter.Adapter
+	cfg      config.Config
+	location *time.Location
+	started  time.Time
+	series   *history.Store // nil for a look
+	look     bool           // no daemon: one reading of the machine
+}
+
+var _ view.Source = (*Source)(nil)
+
+// Status gives the four vital signs.
+func (s *Source) Status(ctx context.Context) (view.Status, error) {
+	st := s.belt.Status(time.Now())
+	if !s.look {
+		st.Daemon = s.daemon(ctx)
+	}
+	return st, nil
+}
+
+func (s *Source) daemon(ctx context.Context) *view.Daemon {
+	d := &view.Daemon{Version: api.BuildVersion().Version, PID: os.Getpid(), Started: s.started, Dropped: s.series.Dropped()}
+	if procs, err := s.machine.Processes(ctx); err == nil {
+		for _, p := range procs {
+			if p.PID == d.PID {
+				d.Memory, d.CPU = p.Memory, p.CPU
+			}
+		}
+	}
+	return d
+}
+
+// Queue gives the queue by destination and age; with q.Fresh it lists the
+// queue now.
+func (s *Source) Queue(ctx context.Context, q view.QueueQuery) (view.Queue, error) {
+	if err := s.known(q.Instance); err != nil {
+		return view.Queue{}, err
+	}
+	if q.Fresh {
+		for _, in := range s.belt.Instances() {
+			if a := s.adapter(in.MTA); a != nil && (q.Instance == "" || q.Instance == in.Name) {
+				readQueue(ctx, s.belt, s.machine, a, in)
+			}
+		}
+	}
+	return s.belt.Queue(q, time.Now()), nil
+}
+
+// Messages lists single messages, read now.
+func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messages, error) {
+	if err := s.known(q.Instance); err != nil {
+		return view.Messages{}, err
+	}
+	limit := q.Limit
+	if limit <= 0 {
+		limit = 100
+	}
+	out := view.Messages{Time: time.Now(), Messages: []view.MessageItem{}}
+	var unknown []string
+	for _, in := range s.belt.Instances() {
+		a := s.adapter(in.MTA)
+		if q.Instance != "" && q.Instance != in.Name || a == nil || a.List == nil {
+			continue
+		}
+		for m, err := range a.List(ctx, s.machine, in) {
+			if err != nil {
+				unknown = append(unknown, in.Name+": "+err.Error())
+				break
+			}
+			if !matches(m, q) {
+				continue
+			}
+			if len(out.Messages) == limit {
+				out.More = true
+				break
+			}
+			out.Messages = append(out.Messages, view.MessageItem{Instance: in.Name, QueuedMessage: m})
+		}
+	}
+	out.Unknown = strings.Join(unknown, "; ")
+	return out, nil
+}
+
+func matches(m mta.QueuedMessage, q view.MessageQuery) bool {
+	if q.Queue != "" && q.Queue != m.Queue || q.ID != "" && q.ID != m.QueueID || q.Sender != "" && !strings.EqualFold(q.Sender, m.Sender) {
+		return false
+	}
+	if q.Destination == "" {
+		return true
+	}
+	for _, r := range m.Recipients {
+		if strings.EqualFold(qshape.Destination(r.Address), q.Destination) {
+			return true
+		}
+	}
+	return false
+}
+
+// Failures gives the attempts that did not succeed.
+func (s *Source) Failures(_ context.Context, q view.FailureQuery) (view.Failures, error) {
+	if err := s.known(q.Instance); err != nil {
+		return view.Failures{}, err
+	}
+	return s.belt.Failures(q, time.Now()), nil
+}
+
+// Connections gives the inbound sockets.
+func (s *Source) Connections(_ context.Context, q view.ConnectionQuery) (view.Connections, error) {
+	return s.belt.Connections(q, time.Now()), nil
+}
+
+// Processes gives the MTA's processes.
+func (s *Source) Processes(_ context.Context, q view.ProcessQuery) (view.Processes, error) {
+	if err := s.known(q.Instance); err != nil {
+		return view.Processes{}, err
+	}
+	return s.belt.Processes(q, time.Now()), nil
+}
+
+// Metrics gives every series' present value.
+func (s *Source) Metrics(context.Context) ([]mta.Sample, error) {
+	return s.belt.Metrics(time.Now()), nil
+}
+
+// Trace looks for a message in the logs, rotated and compressed ones too.
+func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
+	var files []string
+	var unread []string
+	for _, in := range s.belt.Instances() {
+		for _, l := range in.Logs {
+			if l.Kind != mta.LogFile {
+				unread = append(unread, l.Name()+": the journal is not searched; use `journalctl -g`")
+				continue
+			}
+			list, err := tail.Rotated(l.Path)
+			if err != nil {
+				unread = append(unread, err.Error())
+			}
+			files = append(files, list...)
+		}
+	}
+	t := trace.Tracer{Files: files, NewParser: s.parsers(), Annotate: s.annotate()}
+	sum, err := t.Run(ctx, q, yield, progress)
+	sum.Unread = append(sum.Unread, unread...)
+	return sum, err
+}
+
+func (s *Source) parsers() func() adapter.Parser {
+	a := &s.adapters[0]
+	if list := s.belt.Instances(); len(list) > 0 {
+		if found := s.adapter(list[0].MTA); found != nil {
+			a = found
+		}
+	}
+	return func() adapter.Parser { return a.Parser(adapter.ParserConfig{Location: s.location}) }
+}
+
+// known gives an error for an instance that is not watched.
+func (s *Source) known(instance string) error {
+	if instance == "" {
+		return nil
+	}
+	list := s.belt.Instances()
+	for _, in := range list {
+		if in.Name == instance {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: no instance %q is watched here; there is %s", view.ErrQuestion, instance, strings.Join(names(list), ", "))
+}
+
+func (s *Source) adapter(name string) *adapter.Adapter {
+	for i := range s.adapters {
+		if s.adapters[i].Name == name {
+			return &s.adapters[i]
+		}
+	}
+	return nil
+}
+
+// readQueue counts and lists one queue now and gives it to the belt.
+func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter.Adapter, in mta.Instance) {
+	now := time.Now()
+	q, err := sample.Count(ctx, m, a, in, now)
+	table, counts, lerr := sample.List(ctx, m, a, in, now)
+	t := pipeline.QueueTable{Time: now, Table: table, Took: time.Since(now)}
+	if lerr != nil {
+		t.Failed = lerr.Error()
+	}
+	b.SetQueueTable(in.Name, t)
+	switch {
+	case err == nil:
+	case lerr == nil:
+		q = counts
+	default:
+		q = mta.Queue{Time: now, Instance: in.Name, Unknown: err.Error()}
+	}
+	b.SetQueue(q, time.Minute)
+}
+
+// annotate gives the function that names the cause of one event.
+func (s *Source) annotate() func(*mta.Event) {
+	c := classify.New()
+	return func(e *mta.Event) { e.Cause = track.Cause(c, e) }
+}

@@ -1,0 +1,335 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/procfs"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+func processes(t *testing.T, m *Machine) map[int]mta.Process {
+	t.Helper()
+	list, err := m.Processes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	byPID := map[int]mta.Process{}
+	for _, p := range list {
+		if _, ok := byPID[p.PID]; ok {
+			t.Errorf("process %d twice", p.PID)
+		}
+		byPID[p.PID] = p
+	}
+	return byPID
+}
+
+func startChild(t *testing.T, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = "/usr"
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return cmd
+}
+
+func TestProcesses(t *testing.T) {
+	m := New(Config{})
+	before := time.Now()
+	child := startChild(t, "sleep", "600")
+	var p mta.Process
+	eventually(t, "sleep runs", func() bool {
+		p = processes(t, m)[child.Process.Pid]
+		return p.Name == "sleep" && p.State == "S"
+	})
+	exe, err := os.Readlink("/proc/" + strconv.Itoa(child.Process.Pid) + "/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The boot time of the kernel has whole seconds.
+	if d := p.Start.Sub(before); d < -2*time.Second || d > 2*time.Second {
+		t.Errorf("start %v, it is %v", p.Start, before)
+	}
+	if p.Memory <= 0 {
+		t.Errorf("memory %d", p.Memory)
+	}
+	start := p.Start
+	p.Start, p.Memory, p.CPU = time.Time{}, 0, 0
+	want := mta.Process{PID: child.Process.Pid, PPID: os.Getpid(), Name: "sleep", Exe: exe, Args: []string{"sleep", "600"}, Cwd: "/usr", UID: os.Getuid(), State: "S"}
+	if diff := cmp.Diff(want, p); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for range 3 * freshFor {
+		if q := processes(t, m)[child.Process.Pid]; !q.Start.Equal(start) || q.Exe != exe || len(q.Args) != 2 {
+			t.Fatalf("later: %+v", q)
+		}
+	}
+	child.Process.Kill()
+	eventually(t, "zombie", func() bool { return processes(t, m)[child.Process.Pid].State == "Z" })
+	child.Wait()
+	if q, ok := processes(t, m)[child.Process.Pid]; ok {
+		t.Errorf("still there: %+v", q)
+	}
+	if len(m.processes.known) > 2*len(processes(t, m))+50 {
+		t.Errorf("%d are remembered", len(m.processes.known))
+	}
+}
+
+// TestProcessesAgree holds the own reading of stat against the library's.
+func TestProcessesAgree(t *testing.T) {
+	all, err := procfs.AllProcs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := processes(t, New(Config{}))
+	compared := 0
+	for _, p := range all {
+		got, ok := list[p.PID]
+		s, err := p.Stat()
+		if err != nil || !ok {
+			continue // ended meanwhile
+		}
+		start, err := s.StartTime()
+		if err != nil {
+			t.Fatal(err)
+		}
+		args, _ := p.CmdLine()
+		status, err := p.NewStatus()
+		if err != nil {
+			continue
+		}
+		compared++
+		if got.PPID != s.PPID || got.Name != s.Comm || got.UID != int(status.UIDs[1]) || !slices.Equal(got.Args, args) ||
+			got.Start.Sub(time.UnixMilli(int64(start*1000))).Abs() > 10*time.Millisecond || got.CPU > s.CPUTime() {
+			t.Errorf("process %d: %+v, library has %+v", p.PID, got, s)
+		}
+	}
+	if compared < 3 {
+		t.Errorf("only %d processes compared", compared)
+	}
+}
+
+func TestProcessExecs(t *testing.T) {
+	m := New(Config{})
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	cmd := exec.Command("sh", "-c", "read go; exec sleep 601")
+	cmd.Stdin = in
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	eventually(t, "the shell", func() bool { return processes(t, m)[cmd.Process.Pid].Name == "sh" })
+	start := processes(t, m)[cmd.Process.Pid].Start
+	for range 5 {
+		processes(t, m)
+	}
+	out.WriteString("\n")
+	out.Close()
+	eventually(t, "new name, arguments and executable", func() bool {
+		p := processes(t, m)[cmd.Process.Pid]
+		return p.Name == "sleep" && slices.Equal(p.Args, []string{"sleep", "601"}) && strings.Contains(p.Exe, "sleep") && p.Start.Equal(start)
+	})
+}
+
+func TestProcessesUnprivileged(t *testing.T) {
+	if !inNamespace(t, 65534) {
+		return
+	}
+	p, ok := processes(t, New(Config{}))[1]
+	if !ok || p.Name == "" || p.UID != 0 || p.Start.IsZero() || p.Exe != "" || p.Cwd != "" {
+		t.Errorf("process 1: %+v, %v", p, ok)
+	}
+}
+
+func TestProcessesComeAndGo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			_ = exec.Command("true").Run()
+		}
+	}()
+	m := New(Config{})
+	for range 200 {
+		if _, ok := processes(t, m)[os.Getpid()]; !ok {
+			t.Error("we are not there")
+		}
+	}
+	cancel()
+	<-done
+}
+
+func TestParseStat(t *testing.T) {
+	tail := " 7 1 2 3 4 2097152 5 6 7 8 150 50 9 10 20 0 1 0 4711 99 -3 18446744073709551615"
+	tests := []struct {
+		name, text string
+		want       procStat
+		ok         bool
+	}{
+		{"plain", "12 (qmgr) S" + tail, procStat{name: []byte("qmgr"), state: 'S', ppid: 7, flags: 2097152, cpu: 200, start: 4711, rss: -3}, true},
+		{"odd name", "12 (a) R 1 (b) D" + tail, procStat{name: []byte("a) R 1 (b"), state: 'D', ppid: 7, flags: 2097152, cpu: 200, start: 4711, rss: -3}, true},
+		{"cut", "12 (qmgr) S 7 1 2", procStat{}, false},
+		{"no name", "12 S 7", procStat{}, false},
+		{"reversed", ") x (", procStat{}, false},
+		{"empty", "", procStat{}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, ok := parseStat([]byte(tt.text))
+			if ok != tt.ok {
+				t.Fatalf("ok is %v", ok)
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(procStat{})); ok && diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add([]byte("12 (qmgr) S 7 1 2 3 4 5 5 6 7 8 150 50 9 10 20 0 1 0 4711 99 -3 18446744073709551615"))
+	f.Fuzz(func(t *testing.T, b []byte) { parseStat(b) })
+}
+
+func TestExitWatch(t *testing.T) {
+	m := New(Config{})
+	w, err := m.NewExitWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	a, b := startChild(t, "sleep", "600"), startChild(t, "sleep", "600")
+	list := processes(t, m)
+	pa, pb := list[a.Process.Pid], list[b.Process.Pid]
+
+	other := pa
+	other.Start = pa.Start.Add(-time.Hour)
+	if err := w.Add(other); !errors.Is(err, ErrProcessGone) {
+		t.Errorf("an earlier process of that number: %v", err)
+	}
+	for _, p := range []mta.Process{pa, pb, pa} {
+		if err := w.Add(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.Watched(); len(got) != 2 {
+		t.Errorf("watched: %+v", got)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	type result struct {
+		p   mta.Process
+		err error
+	}
+	results := make(chan result, 1)
+	wait := func(ctx context.Context) {
+		p, err := w.Wait(ctx)
+		results <- result{p, err}
+	}
+	go wait(ctx)
+	cancel()
+	if r := <-results; !errors.Is(r.err, context.Canceled) {
+		t.Errorf("cancelled: %+v", r)
+	}
+
+	go wait(t.Context())
+	b.Process.Signal(syscall.SIGKILL) // not reaped: it is a zombie now
+	if r := <-results; r.err != nil || r.p.PID != pb.PID {
+		t.Errorf("killed: %+v", r)
+	}
+	if err := w.Add(pb); err != nil && !errors.Is(err, ErrProcessGone) {
+		t.Errorf("zombie: %v", err)
+	}
+	w.Remove(pb)
+	b.Wait()
+	if err := w.Add(pb); !errors.Is(err, ErrProcessGone) {
+		t.Errorf("reaped: %v", err)
+	}
+
+	c := startChild(t, "sleep", "600")
+	pc := processes(t, m)[c.Process.Pid]
+	go wait(t.Context())
+	if err := w.Add(pc); err != nil { // while Wait is under way
+		t.Fatal(err)
+	}
+	w.Remove(pa)
+	a.Process.Kill()
+	a.Wait()
+	c.Process.Kill()
+	if r := <-results; r.err != nil || r.p.PID != pc.PID {
+		t.Errorf("added late: %+v", r)
+	}
+
+	go wait(t.Context())
+	eventually(t, "Wait", func() bool {
+		w.lock.Lock()
+		defer w.lock.Unlock()
+		return w.waiting
+	})
+	if _, err := w.Wait(t.Context()); err == nil {
+		t.Error("two at once")
+	}
+	w.Close()
+	if r := <-results; !errors.Is(r.err, ErrClosed) {
+		t.Errorf("closed: %+v", r)
+	}
+	if err := w.Add(pc); !errors.Is(err, ErrClosed) {
+		t.Errorf("add after close: %v", err)
+	}
+}
+
+func BenchmarkProcesses(b *testing.B) {
+	m := New(Config{})
+	list, err := m.Processes(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if list, err = m.Processes(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(list)), "ns/process")
+}
+
+// BenchmarkProcessesLibrary is the same by the library alone, with nothing
+// remembered.
+func BenchmarkProcessesLibrary(b *testing.B) {
+	n := 0
+	for b.Loop() {
+		all, err := procfs.AllProcs()
+		if err != nil {
+			b.Fatal(err)
+		}
+		n = len(all)
+		for _, p := range all {
+			_, _ = p.Stat()
+			_, _ = p.NewStatus()
+			_, _ = p.Executable()
+			_, _ = p.CmdLine()
+			_, _ = p.Cwd()
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/process")
+}

@@ -1,0 +1,156 @@
+package pipeline
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/classify"
+	"github.com/mtawatch/mtawatch/internal/meter"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/qshape"
+	"github.com/mtawatch/mtawatch/internal/track"
+)
+
+// Config sets up a Belt. Zero values: a tick of 10 s, stamps without a zone
+// read as UTC, no stores (a look at the machine keeps nothing).
+type Config struct {
+	Interval    time.Duration
+	Location    *time.Location
+	Year        int // year of the first stamp that carries none; 0: from the file's time
+	MaxMessages int // open messages that track remembers
+	State       StateStore
+	History     HistoryStore
+	Logger      *slog.Logger
+	Adapters    []adapter.Adapter
+}
+
+// Belt runs the stages over what the sources bring. Its methods may be called
+// from several goroutines; one lock keeps the order of each source's lines.
+type Belt struct {
+	cfg     Config
+	log     *slog.Logger
+	mu      sync.Mutex
+	started time.Time
+
+	tracker *track.Tracker
+	meter   *meter.Meter
+	sources map[string]*source
+
+	instances []mta.Instance
+	queues    map[string]reading      // by instance
+	shapes    map[string]*QueueTable  // by instance
+	conns     mta.Connections         //
+	procs     map[string]*processView // by instance
+	procTime  time.Time
+	procErr   string
+
+	next      time.Time  // the next tick of the data's time
+	pending   []mta.Tick // ticks not yet handed to history
+	rebalance time.Time
+	gauges    gaugeSeries
+	full      bool // the next commit must hand over everything
+	storeBad  *mta.BlindSpot
+	clockBad  *mta.BlindSpot
+	events    []mta.Event // reused from line to line
+	lastTick  time.Time
+	committed time.Time
+}
+
+// QueueTable is the last listing of one instance's queue.
+type QueueTable struct {
+	Time   time.Time     // when the listing was read
+	Table  qshape.Table  // by destination and age
+	Took   time.Duration //
+	Failed string        // why there is none
+}
+
+// ErrStore says that a commit to a store failed; what was to be committed
+// stays in memory and is committed again.
+var ErrStore = errors.New("store")
+
+// New makes a Belt that has seen nothing. Restore gives it what a store kept.
+func New(cfg Config) *Belt {
+	if cfg.Interval <= 0 {
+		cfg.Interval = 10 * time.Second
+	}
+	if cfg.Location == nil {
+		cfg.Location = time.UTC
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Belt{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		tracker: track.New(track.Config{MaxMessages: cfg.MaxMessages}, classify.New()),
+		meter:   meter.New(),
+		sources: make(map[string]*source),
+		queues:  make(map[string]reading),
+		shapes:  make(map[string]*QueueTable),
+		procs:   make(map[string]*processView),
+		gauges:  newGaugeSeries(),
+	}
+}
+
+// SetInstances tells the belt which MTA instances it watches. Series of a
+// new instance are present from the next tick on.
+func (b *Belt) SetInstances(list []mta.Instance) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.instances = list
+	for _, in := range list {
+		b.meter.Instance(in.Name)
+		if b.procs[in.Name] == nil {
+			b.procs[in.Name] = newProcessView()
+		}
+		for _, l := range in.Logs {
+			b.sourceFor(l.Name()).adopt(in)
+		}
+	}
+	for _, s := range b.sources {
+		s.parser = nil // made anew with the instances that are known now
+	}
+}
+
+// reading is a queue count and how long it may stand for now.
+type reading struct {
+	mta.Queue
+	until time.Time
+}
+
+// SetQueue takes the count of one instance's queues, which counts as the
+// present one for a time.
+func (b *Belt) SetQueue(q mta.Queue, valid time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queues[q.Instance] = reading{q, q.Time.Add(valid)}
+}
+
+// Instances lists the MTA instances that are watched.
+func (b *Belt) Instances() []mta.Instance {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.instances
+}
+
+// SetQueueTable takes a listing of one instance's queue. A failed one keeps
+// the last good table, with the reason.
+func (b *Belt) SetQueueTable(instance string, t QueueTable) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if old := b.shapes[instance]; t.Failed != "" && old != nil {
+		old.Failed = t.Failed
+		return
+	}
+	b.shapes[instance] = &t
+}
+
+// SetConnections takes the inbound sockets.
+func (b *Belt) SetConnections(c mta.Connections) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conns = c
+}

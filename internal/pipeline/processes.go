@@ -1,0 +1,103 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// processView is what is known of one instance's processes.
+type processView struct {
+	list     []mta.RoleProcess
+	known    bool
+	restarts [mta.NumRoles]int64 // dispatcher and job-controller only: others come and go by design
+	last     [mta.NumRoles]identity
+}
+
+// identity tells a process from a later one with the same pid.
+type identity struct {
+	pid   int
+	start time.Time
+}
+
+func newProcessView() *processView { return &processView{} }
+
+// SetProcesses takes the machine's processes at one moment, each list with
+// the roles that an instance's adapter gave. A failed reading is UNKNOWN.
+func (b *Belt) SetProcesses(at time.Time, byInstance map[string][]mta.RoleProcess, failed string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.procTime, b.procErr = at, failed
+	for name, v := range b.procs {
+		if failed != "" {
+			v.known = false
+			continue
+		}
+		v.set(byInstance[name])
+	}
+}
+
+// set takes the processes and counts the dispatchers and job controllers
+// that took the place of another.
+func (v *processView) set(list []mta.RoleProcess) {
+	v.list, v.known = list, true
+	for _, role := range []mta.Role{mta.RoleDispatcher, mta.RoleJobController} {
+		var newest identity
+		for i := range list {
+			if p := &list[i]; p.Role == role && (newest.pid == 0 || p.Start.After(newest.start)) {
+				newest = identity{p.PID, p.Start}
+			}
+		}
+		if newest.pid == 0 {
+			continue
+		}
+		if old := v.last[role]; old.pid != 0 && old != newest && newest.start.After(old.start) {
+			v.restarts[role]++
+		}
+		v.last[role] = newest
+	}
+}
+
+// Watched lists the processes whose end must be known at once: the
+// dispatcher and the job controller of each instance.
+func (b *Belt) Watched() []mta.RoleProcess {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []mta.RoleProcess
+	for _, v := range b.procs {
+		for _, p := range v.list {
+			if p.Role == mta.RoleDispatcher || p.Role == mta.RoleJobController {
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}
+
+// Exited takes word from the kernel that a process ended.
+func (b *Belt) Exited(pid int, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, v := range b.procs {
+		for i := range v.list {
+			if v.list[i].PID == pid {
+				b.log.Warn("process ended", "instance", name, "role", v.list[i].Role.String(), "pid", pid)
+				v.list = append(v.list[:i:i], v.list[i+1:]...)
+				b.procTime = at
+				return
+			}
+		}
+	}
+}
+
+// counts gives the processes by role.
+func (v *processView) counts() (n [mta.NumRoles]int, oldest [mta.NumRoles]time.Time) {
+	for i := range v.list {
+		p := &v.list[i]
+		n[p.Role]++
+		if o := oldest[p.Role]; o.IsZero() || p.Start.Before(o) {
+			oldest[p.Role] = p.Start
+		}
+	}
+	return n, oldest
+}

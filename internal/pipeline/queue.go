@@ -1,0 +1,87 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/sample"
+)
+
+// countQueue counts one instance's queues. Where only a listing is
+// permitted, the listing's counts stand in and this leaves them alone.
+func (r *runner) countQueue(ctx context.Context, name string) {
+	in, a := r.find(name)
+	if a == nil {
+		return
+	}
+	q, err := sample.Count(ctx, r.Machine, a, in, time.Now())
+	if ctx.Err() != nil || errors.Is(err, sample.ErrTooDear) {
+		return
+	}
+	if err != nil {
+		q = mta.Queue{Time: time.Now(), Instance: name, Unknown: err.Error()}
+	}
+	r.Belt.SetQueue(q, r.Belt.stale())
+}
+
+// listQueue lists one instance's queue as often as it stays cheap: a listing
+// that took d is not repeated before d/ListShare.
+func (r *runner) listQueue(ctx context.Context, name string) error {
+	for {
+		began := time.Now()
+		in, a := r.find(name)
+		if a != nil && a.List != nil {
+			r.listOnce(ctx, in, a)
+		}
+		wait := max(r.ListEvery, time.Duration(float64(time.Since(began))/r.ListShare))
+		t := time.NewTimer(min(wait, time.Hour))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapter) {
+	now := time.Now()
+	table, counts, err := sample.List(ctx, r.Machine, a, in, now)
+	if ctx.Err() != nil {
+		return
+	}
+	t := QueueTable{Time: now, Table: table, Took: time.Since(now)}
+	if err != nil {
+		t.Failed = err.Error()
+	}
+	r.Belt.SetQueueTable(in.Name, t)
+	_, cerr := sample.Count(ctx, r.Machine, a, in, now)
+	if !errors.Is(cerr, sample.ErrTooDear) {
+		return
+	}
+	if err != nil {
+		counts = mta.Queue{Time: now, Instance: in.Name, Unknown: err.Error()}
+	}
+	r.Belt.SetQueue(counts, 2*max(r.ListEvery, time.Duration(float64(t.Took)/r.ListShare))+time.Minute)
+}
+
+func (r *runner) find(name string) (mta.Instance, *adapter.Adapter) {
+	for _, in := range r.Belt.Instances() {
+		if in.Name != name {
+			continue
+		}
+		for i := range r.Adapters {
+			if r.Adapters[i].Name == in.MTA {
+				return in, &r.Adapters[i]
+			}
+		}
+	}
+	return mta.Instance{}, nil
+}
+
+// ageLabels are the age columns of the queue table, in minutes as qshape
+// writes them, oldest last.
+var ageLabels = []string{"5", "10", "20", "40", "80", "160", "320", "640", "1280", "1280+"}

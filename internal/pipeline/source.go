@@ -1,0 +1,220 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/tail"
+)
+
+// source is one log: its parser, its place and how it is doing.
+type source struct {
+	name      string
+	mta       string // the adapter that reads it
+	instances []mta.Instance
+	parser    adapter.Parser
+	place     string
+
+	counts    LineCounts
+	unknown   lastLines
+	malformed lastLines
+	behind    int64
+	atEnd     bool           // has been at the end since the start
+	first     time.Time      // stamp of the first event read: nothing is known before it
+	lastLine  time.Time      // stamp of the newest line
+	lost      *mta.BlindSpot // lines that were never read; shown for a day
+	heard     time.Time      // when lines came last
+	gaps      gapHabit
+	recent    share // of lines that were not understood
+	blind     *mta.BlindSpot
+	next      time.Time // the next tick of this source's time while it catches up
+}
+
+// LineCounts is what became of a source's lines. They add up: Lines is all.
+type LineCounts struct {
+	Lines     int64 `json:"lines"`
+	Parsed    int64 `json:"parsed"` // lines that gave events
+	Events    int64 `json:"events"`
+	Ignored   int64 `json:"ignored"`
+	Unknown   int64 `json:"unknown"`
+	Malformed int64 `json:"malformed"`
+}
+
+// keptLines is how many unknown and malformed lines are kept for people to
+// see.
+const keptLines = 5
+
+// lastLines keeps the last few lines.
+type lastLines struct{ lines []string }
+
+func (l *lastLines) add(s string) {
+	s = strings.Clone(s[:min(len(s), 500)])
+	if len(l.lines) == keptLines {
+		copy(l.lines, l.lines[1:])
+		l.lines = l.lines[:keptLines-1]
+	}
+	l.lines = append(l.lines, s)
+}
+
+func (s *source) adopt(in mta.Instance) {
+	s.mta = in.MTA
+	for i := range s.instances {
+		if s.instances[i].Name == in.Name {
+			s.instances[i] = in
+			return
+		}
+	}
+	s.instances = append(s.instances, in)
+}
+
+func (b *Belt) sourceFor(name string) *source {
+	s := b.sources[name]
+	if s == nil {
+		s = &source{name: name}
+		b.sources[name] = s
+	}
+	return s
+}
+
+// Batch takes a run of lines of one source through the stages. It returns
+// when they are counted; the place is stored with the counts at the next
+// commit. It is the backpressure: while it works, the source waits.
+func (b *Belt) Batch(ctx context.Context, t tail.Batch) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sourceFor(t.Source)
+	if s.parser == nil {
+		p, err := b.newParser(s)
+		if err != nil {
+			return err
+		}
+		s.parser = p
+	}
+	lines := s.counts.Lines
+	for text := t.Text; text != ""; {
+		line := text
+		if i := strings.IndexByte(text, '\n'); i >= 0 {
+			line, text = text[:i], text[i+1:]
+		} else {
+			text = ""
+		}
+		b.line(s, adapter.Line{Text: strings.TrimSuffix(line, "\r"), Ref: t.Ref})
+	}
+	s.place = t.Place
+	s.behind = t.Behind
+	s.atEnd = s.atEnd || t.AtEnd
+	if s.counts.Lines > lines {
+		s.heardAt(t.Ref)
+	}
+	if len(b.pending) >= maxPending {
+		return b.commit(ctx)
+	}
+	return nil
+}
+
+// maxPending bounds the ticks of past time that wait for a commit.
+const maxPending = 256
+
+func (b *Belt) newParser(s *source) (adapter.Parser, error) {
+	for i := range b.cfg.Adapters {
+		if a := &b.cfg.Adapters[i]; a.Name == s.mta {
+			return a.Parser(adapter.ParserConfig{Instances: s.instances, Location: b.cfg.Location, Year: b.cfg.Year}), nil
+		}
+	}
+	return nil, fmt.Errorf("read %s: no adapter for MTA %q", s.name, s.mta)
+}
+
+// line takes one line through parse, track, classify and count.
+func (b *Belt) line(s *source, l adapter.Line) {
+	s.counts.Lines++
+	events, err := s.parser.Parse(b.events[:0], l)
+	b.events = events
+	if err != nil {
+		s.bad(l.Text, err)
+		return
+	}
+	if len(events) == 0 {
+		s.counts.Ignored++
+		return
+	}
+	s.counts.Parsed++
+	s.counts.Events += int64(len(events))
+	s.recent.add(false)
+	for i := range events {
+		e := &events[i]
+		if s.first.IsZero() {
+			s.first = e.Time
+		}
+		b.catchUp(s, e.Time)
+		if e.Time.After(s.lastLine) {
+			s.lastLine = e.Time
+		}
+		f := b.tracker.Apply(e)
+		b.meter.Add(f)
+	}
+}
+
+// bad counts and keeps a line that gave no events but an error.
+func (s *source) bad(text string, err error) {
+	s.recent.add(true)
+	if errors.Is(err, adapter.ErrUnknownLine) {
+		s.counts.Unknown++
+		s.unknown.add(text)
+		return
+	}
+	s.counts.Malformed++
+	s.malformed.add(text)
+}
+
+// Blind takes word from tail that a source cannot be read, or can again.
+func (b *Belt) Blind(name string, spot *mta.BlindSpot) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sourceFor(name)
+	if spot != nil && spot.Kind == mta.BlindLost {
+		b.log.Warn("log lines were lost", "source", name, "problem", spot.Text)
+		s.lost = spot
+		return
+	}
+	if spot != nil && s.blind == nil {
+		b.log.Warn("log source", "source", name, "problem", spot.Text, "advice", spot.Advice)
+	} else if spot == nil && s.blind != nil {
+		b.log.Info("log source is read again", "source", name)
+	}
+	s.blind = spot
+	if spot != nil {
+		s.atEnd = true // nothing to wait for
+	}
+}
+
+// Place gives where a source goes on; "" when it has never been read.
+func (b *Belt) Place(name string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.sourceFor(name).place
+}
+
+// Idle takes word from tail that a source has nothing more to read now.
+func (b *Belt) Idle(_ context.Context, name string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sourceFor(name)
+	s.atEnd, s.behind = true, 0
+	return nil
+}
+
+// sourceNames gives the sources in order.
+func (b *Belt) sourceNames() []string {
+	list := make([]string, 0, len(b.sources))
+	for n := range b.sources {
+		list = append(list, n)
+	}
+	slices.Sort(list)
+	return list
+}

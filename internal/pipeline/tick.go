@@ -1,0 +1,255 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/state"
+)
+
+// StateStore keeps places, counters and open messages, all or nothing.
+type StateStore interface {
+	Commit(ctx context.Context, b *state.Batch) error
+	Each(ctx context.Context, bucket string, fn func(key string, value []byte) error) error
+}
+
+// HistoryStore keeps the series.
+type HistoryStore interface {
+	Append(t mta.Tick) error
+	Last() time.Time
+}
+
+// The buckets of the state store.
+const (
+	bucketPlace   = "place"   // source -> savedSource
+	bucketCounter = "counter" // instance -> meter's counters
+	bucketMessage = "message" // instance/id -> open message
+	bucketWindow  = "window"  // the last day's slots and rows
+	bucketProcess = "process" // instance -> restarts
+)
+
+// catchUp closes the ticks that lie between the last event and this one
+// while a source has not yet come to its end, so that lines read late still
+// count at their own time. The live tick is closed by Tick.
+func (b *Belt) catchUp(s *source, at time.Time) {
+	if b.cfg.History == nil || s.atEnd {
+		return
+	}
+	if s.next.IsZero() {
+		s.next = at.Truncate(b.cfg.Interval).Add(b.cfg.Interval)
+		return
+	}
+	if at.Before(s.next) {
+		return
+	}
+	b.closePast(s, s.next)
+	if t := at.Truncate(b.cfg.Interval); t.After(s.next) {
+		b.closePast(s, t) // the level holds until the events go on
+	}
+	s.next = at.Truncate(b.cfg.Interval).Add(b.cfg.Interval)
+}
+
+// closePast makes a tick of what was counted so far, at a past moment. Only
+// counters have a past: what is measured was not measured then.
+func (b *Belt) closePast(s *source, at time.Time) {
+	if !at.After(b.lastTick) {
+		return
+	}
+	b.lastTick = at
+	b.pending = append(b.pending, mta.Tick{Time: at, Samples: b.meter.Samples(nil)})
+}
+
+// Tick closes the present tick: it takes the samples, commits counters and
+// places, and hands the samples on. While a source is still catching up the
+// counters keep to the data's time, and only the commit is done.
+func (b *Belt) Tick(ctx context.Context, now time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.started.IsZero() {
+		b.started = now
+	}
+	if now.Sub(b.rebalance) > 5*time.Minute {
+		b.meter.Rebalance()
+		b.rebalance = now
+	}
+	b.clock(now)
+	if b.live() && now.After(b.lastTick) {
+		b.lastTick = now
+		b.pending = append(b.pending, mta.Tick{Time: now, Samples: b.samples(now)})
+	}
+	return b.commit(ctx)
+}
+
+// clock notes a clock that went back: the series wait until it has passed
+// the last tick again.
+func (b *Belt) clock(now time.Time) {
+	if back := b.lastTick.Sub(now); back > 2*b.cfg.Interval {
+		if b.clockBad == nil {
+			b.log.Warn("the clock went back", "by", back)
+		}
+		b.clockBad = &mta.BlindSpot{Source: "clock", Kind: mta.BlindFailing, Since: now,
+			Text:   fmt.Sprintf("the clock is %s behind the last stored sample: series are not stored until it has passed it; counting goes on", back.Round(time.Second)),
+			Advice: "check the time service (`timedatectl`, `chronyc tracking`)"}
+		return
+	}
+	b.clockBad = nil
+}
+
+// live reports whether every source has been at its end since the start.
+func (b *Belt) live() bool {
+	for _, s := range b.sources {
+		if !s.atEnd && s.mta != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// samples gives every series' present value.
+func (b *Belt) samples(now time.Time) []mta.Sample {
+	return b.gaugeSamples(b.meter.Samples(nil), now)
+}
+
+// Metrics gives every series' present value, for /metrics.
+func (b *Belt) Metrics(now time.Time) []mta.Sample {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.samples(now)
+}
+
+// savedSource is the durable form of a source: its place and its counts
+// belong together.
+type savedSource struct {
+	Place    string     `json:"place"`
+	Counts   LineCounts `json:"counts"`
+	First    time.Time  `json:"first,omitzero"`
+	LastLine time.Time  `json:"last_line,omitzero"`
+}
+
+// commit stores places, counters and messages in one transaction, and then
+// hands the ticks to history. In that order a kill between the two loses no
+// event and counts none twice: counters are cumulative, and the next tick
+// carries what the lost one had.
+func (b *Belt) commit(ctx context.Context) error {
+	ticks := b.pending
+	b.pending = nil
+	if b.cfg.State != nil {
+		batch, err := b.gather()
+		if err == nil {
+			err = b.cfg.State.Commit(ctx, batch)
+		}
+		if err != nil {
+			b.full = true
+			b.pending = ticks[max(0, len(ticks)-maxPending):]
+			return b.storeFailed(err)
+		}
+	}
+	var failed []error
+	if b.cfg.History != nil {
+		for _, t := range ticks {
+			if err := b.cfg.History.Append(t); err != nil {
+				failed = append(failed, err)
+			}
+		}
+	}
+	if len(failed) > 0 {
+		return b.storeFailed(errors.Join(failed[0]))
+	}
+	if b.storeBad != nil {
+		b.log.Info("the store takes data again")
+		b.storeBad = nil
+	}
+	return nil
+}
+
+func (b *Belt) storeFailed(err error) error {
+	if b.storeBad == nil {
+		b.storeBad = &mta.BlindSpot{Source: "store", Kind: mta.BlindFailing, Since: b.lastTick}
+		b.log.Error("store", "error", err)
+	}
+	b.storeBad.Text = "what is counted is not stored: " + err.Error() + "; watching goes on, series have a gap"
+	b.storeBad.Advice = "make space below the data directory, or move it with `data_dir:`"
+	return fmt.Errorf("%w: %w", ErrStore, err)
+}
+
+// gather makes the transaction of one commit.
+func (b *Belt) gather() (*state.Batch, error) {
+	batch := new(state.Batch)
+	if b.full {
+		batch.DeleteBucket(bucketMessage)
+		batch.DeleteBucket(bucketWindow)
+		b.tracker.MarkAll()
+		b.meter.MarkAll()
+	}
+	for name, s := range b.sources {
+		v, err := json.Marshal(savedSource{s.place, s.counts, s.first, s.lastLine})
+		if err != nil {
+			return nil, fmt.Errorf("save place of %s: %w", name, err)
+		}
+		batch.Put(bucketPlace, name, v)
+	}
+	if err := b.meter.Save(func(k string, v []byte) { batch.Put(bucketCounter, k, v) }); err != nil {
+		return nil, err
+	}
+	for name, p := range b.procs {
+		v, err := json.Marshal(p.restarts)
+		if err != nil {
+			return nil, fmt.Errorf("save restarts of %s: %w", name, err)
+		}
+		batch.Put(bucketProcess, name, v)
+	}
+	b.tracker.Flush(func(k string, v []byte) { batch.Put(bucketMessage, k, v) }, func(k string) { batch.Delete(bucketMessage, k) })
+	b.meter.Flush(func(k string, v []byte) { batch.Put(bucketWindow, k, v) }, func(k string) { batch.Delete(bucketWindow, k) })
+	b.full = false
+	return batch, nil
+}
+
+// Restore gives the belt what the state store kept: call it once, before
+// the first batch.
+func (b *Belt) Restore(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.cfg.State.Each(ctx, bucketPlace, func(name string, v []byte) error {
+		var saved savedSource
+		if err := json.Unmarshal(v, &saved); err != nil {
+			return fmt.Errorf("restore place of %s: %w", name, err)
+		}
+		s := b.sourceFor(name)
+		s.place, s.counts, s.first, s.lastLine = saved.Place, saved.Counts, saved.First, saved.LastLine
+		return nil
+	})
+	if err == nil {
+		err = b.cfg.State.Each(ctx, bucketCounter, b.meter.Load)
+	}
+	if err == nil {
+		err = b.cfg.State.Each(ctx, bucketProcess, func(name string, v []byte) error {
+			p := newProcessView()
+			b.procs[name] = p
+			return json.Unmarshal(v, &p.restarts)
+		})
+	}
+	for _, part := range [...]struct {
+		bucket  string
+		restore func([][]byte) int
+	}{{bucketMessage, b.tracker.Restore}, {bucketWindow, b.meter.Restore}} {
+		if err != nil {
+			return err
+		}
+		var values [][]byte
+		err = b.cfg.State.Each(ctx, part.bucket, func(_ string, v []byte) error {
+			values = append(values, v)
+			return nil
+		})
+		if bad := part.restore(values); bad > 0 {
+			b.log.Warn("restore: records that could not be read were left out", "bucket", part.bucket, "records", bad)
+		}
+	}
+	if b.cfg.History != nil {
+		b.lastTick = b.cfg.History.Last()
+	}
+	return err
+}

@@ -1,0 +1,229 @@
+package trace
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// matcher decides whether an event names what is looked for.
+type matcher struct {
+	text    string // without angle brackets
+	lower   string
+	fold    bool // addresses and Message-IDs: letters match in either case
+	queueID bool // the text has the shape of a queue id
+}
+
+func newMatcher(text string) matcher {
+	text = strings.TrimSpace(text)
+	text = strings.TrimSuffix(strings.TrimPrefix(text, "<"), ">")
+	m := matcher{text: text, lower: strings.ToLower(text), fold: strings.Contains(text, "@")}
+	m.queueID = len(text) >= 5 && len(text) <= 24
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		m.queueID = m.queueID && (c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' || c == '.')
+	}
+	return m
+}
+
+// event reports whether the event names the text: as its queue id, or in
+// its Message-ID or one of its addresses.
+func (m *matcher) event(e *mta.Event) bool {
+	if e.QueueID == m.text || e.RefID == m.text {
+		return true
+	}
+	return m.in(e.MessageID) || m.in(e.From) || m.in(e.To) || m.in(e.OrigTo) || m.in(e.SASLUser)
+}
+
+func (m *matcher) in(s string) bool {
+	if m.fold {
+		return len(s) >= len(m.lower) && strings.Contains(strings.ToLower(s), m.lower)
+	}
+	return strings.Contains(s, m.text)
+}
+
+// find calls f for each line of the chunk that has the text, in order, with
+// where the line begins.
+func (m *matcher) find(chunk string, f func(begin int, line string) error) error {
+	hay, needle := chunk, m.text
+	if m.fold {
+		hay, needle = lowerASCII(chunk), lowerASCII(m.text)
+	}
+	for from := 0; ; {
+		i := strings.Index(hay[from:], needle)
+		if i < 0 {
+			return nil
+		}
+		i += from
+		begin := strings.LastIndexByte(chunk[:i], '\n') + 1
+		end := len(chunk)
+		if j := strings.IndexByte(chunk[i:], '\n'); j >= 0 {
+			end = i + j
+		}
+		if err := f(begin, chunk[begin:end]); err != nil {
+			return err
+		}
+		if end >= len(chunk) {
+			return nil
+		}
+		from = end + 1
+	}
+}
+
+// lowerASCII keeps the length of s, so that places in it stay those of s.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c-'A' < 26 {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// segment is the life of one message under its queue id.
+type segment struct {
+	hit      bool // an event of this life names what is looked for
+	over     bool // the message has left; the next event under the id is another's
+	waiting  []view.TraceStep
+	messages int
+}
+
+// maxWaiting bounds the steps kept of a message that may yet turn out to be
+// the one looked for.
+const maxWaiting = 1000
+
+// lookupID takes the lines that hold the queue id looked for.
+func (r *run) lookupID(f *file, chunk string) error {
+	r.sum.Lines += int64(strings.Count(chunk, "\n"))
+	exact := r.want
+	exact.fold = false
+	return exact.find(chunk, func(_ int, line string) error {
+		for _, e := range f.parse(line) {
+			if e.QueueID == r.want.text || e.RefID == r.want.text {
+				if err := r.take(f, line, e); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// learn notes the queue ids of the lines that name the text.
+func (r *run) learn(f *file, chunk string) error {
+	r.sum.Lines += int64(strings.Count(chunk, "\n"))
+	return r.want.find(chunk, func(_ int, line string) error {
+		events := f.parse(line)
+		for i := range events {
+			e := &events[i]
+			if e.QueueID == "" || !r.want.event(e) {
+				continue
+			}
+			k := key{e.Instance, e.QueueID}
+			if r.ids[k] != nil {
+				continue
+			}
+			if len(r.ids) >= r.q.Limit {
+				r.sum.Limited = true
+				continue
+			}
+			r.ids[key{strings.Clone(k.instance), strings.Clone(k.id)}] = &segment{}
+		}
+		return nil
+	})
+}
+
+// collector gives the function of the second pass: few ids are searched for
+// as text, many by parsing every line.
+func (r *run) collector() chunkFunc {
+	if len(r.ids) > 4 {
+		return func(f *file, chunk string) error {
+			return lines(chunk, func(line string) error { return r.collect(f, line) })
+		}
+	}
+	var finders []matcher
+	for k := range r.ids {
+		finders = append(finders, matcher{text: k.id})
+	}
+	return func(f *file, chunk string) error {
+		found := make(map[int]string)
+		for i := range finders {
+			if err := finders[i].find(chunk, func(begin int, line string) error { found[begin] = line; return nil }); err != nil {
+				return err
+			}
+		}
+		for _, begin := range slices.Sorted(maps.Keys(found)) {
+			if err := r.collect(f, found[begin]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func (r *run) collect(f *file, line string) error {
+	for _, e := range f.parse(line) {
+		if e.QueueID == "" || r.ids[key{e.Instance, e.QueueID}] == nil {
+			continue
+		}
+		if err := r.take(f, line, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take puts an event into the life of its message, and hands the life out as
+// soon as it is known to be one that was asked for.
+func (r *run) take(f *file, line string, e mta.Event) error {
+	k := key{e.Instance, e.QueueID}
+	s := r.ids[k]
+	if s == nil {
+		s = &segment{}
+		r.ids[key{strings.Clone(k.instance), strings.Clone(k.id)}] = s
+	}
+	if s.over || e.Kind == mta.KindOrigin && s.hit {
+		*s = segment{messages: s.messages}
+	}
+	if r.Annotate != nil {
+		r.Annotate(&e)
+	}
+	step := view.TraceStep{Source: f.path, Text: line, Event: e}
+	if !s.hit && (r.want.event(&e)) {
+		s.hit = true
+		s.messages++
+		for _, w := range s.waiting {
+			if err := r.give(w); err != nil {
+				return err
+			}
+		}
+		s.waiting = nil
+	}
+	s.over = e.Kind == mta.KindRemoved
+	if s.hit {
+		return r.give(step)
+	}
+	if e.Kind == mta.KindOrigin {
+		s.waiting = s.waiting[:0] // what came before was another message
+	}
+	if len(s.waiting) < maxWaiting {
+		s.waiting = append(s.waiting, step)
+	}
+	return nil
+}
+
+func (r *run) give(s view.TraceStep) error {
+	if !r.q.Since.IsZero() && s.Event.Time.Before(r.q.Since) {
+		return nil
+	}
+	r.sum.Steps++
+	if !r.yield(s) {
+		r.ended = true
+		return errEnough
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package track
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// add begins a message under the event's id and makes room when the limit is
+// reached.
+func (t *Tracker) add(e *mta.Event) *message {
+	if t.count >= t.max {
+		t.dropped++
+		t.drop(t.first)
+	}
+	m := t.alloc()
+	m.shop, m.id = t.shopOf(e.Instance), strings.Clone(e.QueueID)
+	t.link(m)
+	return m
+}
+
+func (t *Tracker) alloc() *message {
+	m := t.free
+	if m == nil {
+		return new(message)
+	}
+	t.free = m.next
+	*m = message{}
+	return m
+}
+
+func (t *Tracker) link(m *message) {
+	m.shop.open[m.id] = m
+	t.count++
+	m.prev, m.next = t.final, nil
+	if t.final == nil {
+		t.first = m
+	} else {
+		t.final.next = m
+	}
+	t.final = m
+}
+
+// drop forgets a message and takes it out of the depth.
+func (t *Tracker) drop(m *message) {
+	if m.inQueue {
+		d := &m.shop.depth
+		d.Messages--
+		if m.deferred {
+			d.Deferred--
+		}
+		if m.held {
+			d.Held--
+		}
+	}
+	if m.stored {
+		t.deleted = append(t.deleted, m.key())
+	}
+	delete(m.shop.open, m.id)
+	t.count--
+	if m.prev == nil {
+		t.first = m.next
+	} else {
+		m.prev.next = m.next
+	}
+	if m.next == nil {
+		t.final = m.prev
+	} else {
+		m.next.prev = m.prev
+	}
+	*m = message{next: t.free}
+	t.free = m
+}
+
+// record is a message as the state store keeps it.
+type record struct {
+	Instance   string `json:"i"`
+	ID         string `json:"q"`
+	From       string `json:"f,omitempty"`
+	Client     string `json:"c,omitempty"`
+	SASL       string `json:"u,omitempty"`
+	Received   int64  `json:"t,omitempty"`
+	Size       int64  `json:"s,omitempty"`
+	Recipients int32  `json:"n,omitempty"`
+	Attempts   int32  `json:"a,omitempty"`
+	Flags      uint8  `json:"b,omitempty"`
+}
+
+// Flush hands out what changed since the last Flush: put for messages that
+// are new or changed, del for those that are gone. A message that came and
+// went in between is never handed out.
+func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)) {
+	for _, k := range t.deleted {
+		del(k) // before any put: the id may be in use again
+	}
+	t.deleted = t.deleted[:0]
+	for _, m := range t.dirty {
+		if !m.dirty {
+			continue
+		}
+		m.dirty, m.stored = false, true
+		v, err := json.Marshal(record{m.shop.name, m.id, m.from, m.client, m.sasl, m.received, m.size, m.recipients, m.attempts, m.flags()})
+		if err == nil { // a struct of strings and numbers always encodes
+			put(m.key(), v)
+		}
+	}
+	t.dirty = t.dirty[:0]
+}
+
+// MarkAll makes the next Flush hand out every open message, for a store that
+// has lost what it was given before.
+func (t *Tracker) MarkAll() {
+	t.deleted = t.deleted[:0]
+	for m := t.first; m != nil; m = m.next {
+		t.mark(m)
+	}
+}
+
+func (t *Tracker) mark(m *message) {
+	if !m.dirty {
+		m.dirty = true
+		t.dirty = append(t.dirty, m)
+	}
+}
+
+// Restore takes back the records that Flush handed out, before the first
+// Apply, in any order. It counts those that could not be read.
+func (t *Tracker) Restore(values [][]byte) (bad int) {
+	records := make([]record, 0, len(values))
+	for _, v := range values {
+		var r record
+		if json.Unmarshal(v, &r) != nil || r.ID == "" {
+			bad++
+			continue
+		}
+		records = append(records, r)
+	}
+	slices.SortFunc(records, func(a, b record) int { return cmp.Compare(a.Received, b.Received) })
+	for _, r := range records {
+		t.restore(r)
+	}
+	return bad
+}
+
+func (t *Tracker) restore(r record) {
+	s := t.shopOf(r.Instance)
+	if s.open[r.ID] != nil {
+		return
+	}
+	if t.count >= t.max {
+		t.dropped++
+		t.drop(t.first)
+	}
+	m := t.alloc()
+	*m = message{shop: s, id: r.ID, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
+		recipients: r.Recipients, attempts: r.Attempts, stored: true}
+	m.null, m.origin, m.inQueue = r.Flags&1 != 0, r.Flags&2 != 0, r.Flags&4 != 0
+	m.queued, m.deferred, m.held = r.Flags&8 != 0, r.Flags&16 != 0, r.Flags&32 != 0
+	t.link(m)
+	if m.inQueue {
+		d := &s.depth
+		d.Messages++
+		d.Deferred += int64(r.Flags >> 4 & 1)
+		d.Held += int64(r.Flags >> 5 & 1)
+	}
+}
+
+func (m *message) flags() uint8 {
+	var f uint8
+	for i, b := range [...]bool{m.null, m.origin, m.inQueue, m.queued, m.deferred, m.held} {
+		if b {
+			f |= 1 << i
+		}
+	}
+	return f
+}
+
+// key is what the message is stored under: "INSTANCE/ID".
+func (m *message) key() string { return m.shop.name + "/" + m.id }

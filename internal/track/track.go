@@ -1,0 +1,369 @@
+// Package track joins events by instance and queue id into messages and
+// deliveries, names the cause of each failure, and rebuilds the queue's depth
+// and oldest age from the log alone.
+//
+// Events go in, in the order of the log; Facts come out. Queue ids are
+// reused by every MTA, so an id alone does not make a message: a new origin
+// line under a known id begins a new message.
+//
+// Memory is bounded by Config.MaxMessages. At the limit the message that
+// entered longest ago is forgotten and counted in Dropped: its later
+// deliveries still count, but lose sender and size, and the depth rebuilt
+// from the log becomes a lower bound.
+package track
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/classify"
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// Config bounds a Tracker. Zero values: 100,000 messages.
+type Config struct {
+	MaxMessages int
+}
+
+// Fact is what one event comes to when joined with those before it.
+type Fact struct {
+	Event    *mta.Event // with Cause and, for deliveries, From filled
+	Received bool       // the event completes the acceptance of a new message: count it
+	Delivery *mta.Delivery
+	Removed  bool          // the message left the queue
+	Stay     time.Duration // Removed: how long it was there; 0 when unknown
+}
+
+// Tracker joins events. One goroutine uses it.
+type Tracker struct {
+	max      int
+	causes   *causeCache
+	shops    map[string]*shop
+	last     *shop    // of the event before: they come in runs
+	count    int      // open messages of all shops
+	first    *message // entered longest ago
+	final    *message // entered last
+	free     *message
+	dirty    []*message // changed since the last Flush; may hold some twice, or recycled
+	deleted  []string   // keys of stored messages that are gone since the last Flush
+	dropped  int64
+	delivery mta.Delivery
+	names    map[string]string // domains as logged -> in lower case, one copy of each
+}
+
+// shop is one instance: its open messages by queue id, and its queue.
+type shop struct {
+	name  string
+	open  map[string]*message
+	depth Depth
+}
+
+// message is one open message, in a list by time of entry.
+type message struct {
+	shop       *shop
+	id         string
+	prev, next *message
+	from       string
+	client     string
+	sasl       string
+	received   int64 // unix nanoseconds; 0 unknown
+	size       int64
+	recipients int32
+	attempts   int32
+	null       bool
+	origin     bool // the origin line was seen
+	inQueue    bool // the queue has it: its Message-ID or queued line was seen
+	queued     bool // the queued line was seen: it has been counted as received
+	deferred   bool
+	held       bool
+	stored     bool // Flush has handed it out
+	dirty      bool
+}
+
+// Depth is the queue of one instance as the log tells it.
+type Depth struct {
+	Messages int64
+	Deferred int64
+	Held     int64
+}
+
+// New makes an empty Tracker. c names the causes.
+func New(cfg Config, c *classify.Classifier) *Tracker {
+	if cfg.MaxMessages <= 0 {
+		cfg.MaxMessages = 100_000
+	}
+	return &Tracker{
+		max:    cfg.MaxMessages,
+		causes: newCauseCache(c),
+		shops:  make(map[string]*shop),
+		names:  make(map[string]string),
+	}
+}
+
+// Apply joins e with what is known. It fills e.Cause and, where the line did
+// not give them, a delivery's From, NullSender and Size. The Fact's Delivery is valid until the
+// next call.
+func (t *Tracker) Apply(e *mta.Event) Fact {
+	f := Fact{Event: e}
+	switch e.Kind {
+	case mta.KindOrigin:
+		t.begin(e)
+	case mta.KindMessage:
+		if e.QueueID != "" {
+			t.enter(e, t.find(e))
+		}
+	case mta.KindQueued:
+		f.Received = t.queued(e)
+	case mta.KindReceived:
+		t.begin(e)
+		f.Received = t.queued(e)
+	case mta.KindDelivery:
+		f.Delivery = t.deliver(e)
+	case mta.KindRemoved:
+		f.Removed, f.Stay = t.removed(e)
+	case mta.KindReject:
+		e.Cause = t.causes.cause(e)
+		t.rejected(e)
+	case mta.KindHeld:
+		t.hold(e)
+	}
+	return f
+}
+
+// Dropped counts the messages forgotten at the limit.
+func (t *Tracker) Dropped() int64 { return t.dropped }
+
+// Open counts the messages that are known and have not left.
+func (t *Tracker) Open() int { return t.count }
+
+// Depth gives the queue of an instance as the log tells it, and when the
+// oldest message in it arrived (zero when there is none).
+func (t *Tracker) Depth(instance string) (Depth, time.Time) {
+	s := t.shops[instance]
+	if s == nil {
+		return Depth{}, time.Time{}
+	}
+	for m := t.first; m != nil; m = m.next {
+		if m.inQueue && m.shop == s && m.received != 0 {
+			return s.depth, time.Unix(0, m.received)
+		}
+	}
+	return s.depth, time.Time{}
+}
+
+// shopOf gives the shop of an instance.
+func (t *Tracker) shopOf(instance string) *shop {
+	if t.last != nil && t.last.name == instance {
+		return t.last
+	}
+	s := t.shops[instance]
+	if s == nil {
+		s = &shop{name: strings.Clone(instance), open: make(map[string]*message)}
+		t.shops[s.name] = s
+	}
+	t.last = s
+	return s
+}
+
+// find gives the message that the event is about; nil when it is not known.
+func (t *Tracker) find(e *mta.Event) *message { return t.shopOf(e.Instance).open[e.QueueID] }
+
+// begin starts a new message, or completes one whose first lines came before
+// its origin line (two programs write the same log).
+func (t *Tracker) begin(e *mta.Event) {
+	if e.QueueID == "" {
+		return
+	}
+	m := t.find(e)
+	if m != nil && (m.origin || e.Time.UnixNano()-m.received > int64(10*time.Second)) {
+		t.drop(m) // the id is used again: the old message's end was not seen
+		m = nil
+	}
+	if m == nil {
+		m = t.add(e)
+	}
+	m.origin = true
+	t.mark(m)
+	if m.received == 0 || e.Time.UnixNano() < m.received {
+		m.received = e.Time.UnixNano()
+	}
+	m.client = keep(e.Client.IP, m.client)
+	m.sasl = keep(e.SASLUser, m.sasl)
+	if e.From != "" || e.NullSender {
+		m.from, m.null = keep(e.From, m.from), e.NullSender
+	}
+}
+
+// enter notes that the queue has the message m, which is nil when nothing is
+// known of it.
+func (t *Tracker) enter(e *mta.Event, m *message) *message {
+	if m == nil {
+		m = t.add(e)
+		m.received = e.Time.UnixNano()
+	}
+	if !m.inQueue {
+		m.inQueue = true
+		t.mark(m)
+		m.shop.depth.Messages++
+	}
+	return m
+}
+
+// queued reports whether the message is new: a queued line comes again at
+// each retry, and for a message of which nothing is known it is a retry.
+func (t *Tracker) queued(e *mta.Event) bool {
+	if e.QueueID == "" {
+		return false
+	}
+	m := t.find(e)
+	fresh := m != nil && !m.queued
+	m = t.enter(e, m)
+	t.undefer(m)
+	if fresh || m.from == "" {
+		m.from, m.null = keep(e.From, m.from), e.NullSender
+	}
+	m.size, m.recipients = e.Size, e.Recipients
+	m.queued = true
+	t.mark(m)
+	return fresh
+}
+
+func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
+	if e.Status != mta.StatusSent {
+		e.Cause = t.causes.cause(e)
+	}
+	m := t.find(e)
+	if m == nil && e.Status == mta.StatusDeferred && e.QueueID != "" {
+		// It was in the queue before the log began; its delay says since when.
+		m = t.enter(e, nil)
+		m.queued = true
+		m.received = e.Time.Add(-e.Delay).UnixNano()
+	}
+	d := &t.delivery
+	*d = mta.Delivery{Event: e, Attempt: 1, Destination: t.Destination(e.To)}
+	if m == nil {
+		return d
+	}
+	if e.From == "" && !e.NullSender {
+		e.From, e.NullSender = m.from, m.null
+	}
+	m.attempts++
+	t.mark(m)
+	d.Attempt = int(m.attempts)
+	if m.received != 0 {
+		d.Received = time.Unix(0, m.received)
+	}
+	if e.Size == 0 {
+		e.Size = m.size
+	}
+	if e.Status == mta.StatusDeferred && !m.deferred {
+		m.deferred = true
+		if m.inQueue {
+			m.shop.depth.Deferred++
+		}
+	}
+	return d
+}
+
+func (t *Tracker) removed(e *mta.Event) (bool, time.Duration) {
+	m := t.find(e)
+	if m == nil {
+		return true, 0
+	}
+	var stay time.Duration
+	if m.received != 0 {
+		stay = max(0, e.Time.Sub(time.Unix(0, m.received)))
+	}
+	t.drop(m)
+	return true, stay
+}
+
+// rejected ends a message that was refused whole. A refused recipient leaves
+// the others.
+func (t *Tracker) rejected(e *mta.Event) {
+	if e.QueueID == "" || e.Stage != mta.StageEOM && e.Stage != mta.StageData {
+		return
+	}
+	if m := t.find(e); m != nil && !m.queued {
+		t.drop(m)
+	}
+}
+
+func (t *Tracker) hold(e *mta.Event) {
+	m := t.find(e)
+	if m == nil {
+		return
+	}
+	held := e.Action != mta.ActionReleased
+	if m.held != held && m.inQueue {
+		m.shop.depth.Held += map[bool]int64{true: 1, false: -1}[held]
+	}
+	m.held = held
+	t.mark(m)
+}
+
+func (t *Tracker) undefer(m *message) {
+	if m.deferred {
+		m.deferred = false
+		t.mark(m)
+		if m.inQueue {
+			m.shop.depth.Deferred--
+		}
+	}
+}
+
+// Destination gives the domain of a recipient in lower case, "local" for an
+// address without one. The string may be kept.
+func (t *Tracker) Destination(to string) string {
+	at := strings.LastIndexByte(to, '@')
+	if at < 0 || at == len(to)-1 {
+		return "local"
+	}
+	domain := to[at+1:]
+	if n, ok := t.names[domain]; ok {
+		return n
+	}
+	return t.name(domain, strings.ToLower(domain))
+}
+
+// maxNames bounds the table of names that are kept once.
+const maxNames = 20_000
+
+// name remembers v under s and gives the one copy of v that may be kept.
+func (t *Tracker) name(s, v string) string {
+	if len(t.names) >= maxNames {
+		clear(t.names)
+	}
+	v = strings.Clone(v)
+	if s == v {
+		s = v
+	} else {
+		s = strings.Clone(s)
+	}
+	t.names[s] = v
+	return v
+}
+
+// keep gives a copy of s that may outlive the batch, or old when s is empty
+// or the same.
+func keep(s, old string) string {
+	if s == "" || s == old {
+		return old
+	}
+	return strings.Clone(s)
+}
+
+// Cause names the cause of one event by its own line alone, as Apply does:
+// for deliveries that were not sent, and for rejects.
+func Cause(c *classify.Classifier, e *mta.Event) mta.Cause {
+	switch {
+	case e.Kind == mta.KindDelivery && (e.Status == mta.StatusDeferred || e.Status == mta.StatusBounced || e.Status == mta.StatusExpired):
+	case e.Kind == mta.KindReject:
+	default:
+		return mta.CauseNone
+	}
+	if e.Status == mta.StatusExpired {
+		return mta.CauseExpired
+	}
+	return c.Cause(e.Reply, e.DSN, int(e.Code))
+}

@@ -1,0 +1,165 @@
+//go:build linux
+
+package world
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// Behaviour is how a remote mail host answers. Its mail domain is
+// NAME.example, its host mx.NAME.example.
+type Behaviour struct {
+	Name    string
+	Address string // "" when the domain has no host
+	Status  string // what the sender's log says in the end: sent, deferred or bounced
+	Cause   string // why, in the words of the vocabulary; "" when sent
+
+	greet, mail, rcpt, data, eom string // replies in place of the usual ones
+	grey                         time.Duration
+	slow                         time.Duration
+	stall, dropAtData            bool
+}
+
+// Behaviours lists the remote hosts of the world. Each call gives a fresh
+// list, which a caller may change before Remote takes it.
+func Behaviours() []Behaviour {
+	return []Behaviour{
+		{Name: "ok", Address: "10.77.1.10", Status: "sent"},
+		{Name: "refused", Address: "10.77.1.11", Status: "deferred", Cause: "connect-refused"},
+		{Name: "timeout", Address: "10.77.1.12", Status: "deferred", Cause: "connect-timeout"},
+		{Name: "temp", Address: "10.77.1.13", Status: "deferred", Cause: "remote-unavailable", rcpt: "451 4.3.0 Temporary system failure, please try later"},
+		{Name: "perm", Address: "10.77.1.14", Status: "bounced", Cause: "unknown-user", rcpt: "550 5.1.1 User unknown"},
+		{Name: "grey", Address: "10.77.1.15", Status: "sent", Cause: "greylisted", rcpt: "450 4.7.1 Greylisted, please try again later", grey: 5 * time.Second},
+		{Name: "c421", Address: "10.77.1.16", Status: "deferred", Cause: "remote-unavailable", greet: "421 4.3.2 Service not available, closing transmission channel"},
+		{Name: "slow", Address: "10.77.1.17", Status: "sent", slow: 400 * time.Millisecond},
+		{Name: "drop", Address: "10.77.1.18", Status: "deferred", Cause: "connection-lost", dropAtData: true},
+		{Name: "full", Address: "10.77.1.19", Status: "deferred", Cause: "mailbox-full", rcpt: "452 4.2.2 Mailbox full"},
+		{Name: "spam", Address: "10.77.1.20", Status: "bounced", Cause: "content", eom: "554 5.7.1 Message rejected as spam by content filter"},
+		{Name: "nx", Status: "bounced", Cause: "no-such-domain"},
+		{Name: "dead", Status: "deferred", Cause: "dns-failure"},
+		{Name: "stall", Address: "10.77.1.21", Status: "deferred", Cause: "reply-timeout", stall: true},
+	}
+}
+
+// Domain gives the mail domain of a behaviour.
+func (v Behaviour) Domain() string { return v.Name + ".example" }
+
+// Remote is the pretend Internet: mail hosts, their names, and a resolver.
+type Remote struct {
+	hosts []*mailHost
+	dns   *service
+}
+
+// Remote starts the mail hosts of the list and the resolver that knows them.
+func (b *Box) Remote(list []Behaviour) (*Remote, error) {
+	r := &Remote{}
+	err := b.Outside(func() error { return r.start(list) })
+	if err != nil {
+		r.Stop()
+		return nil, fmt.Errorf("start remote hosts: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Remote) start(list []Behaviour) error {
+	args := []string{"--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
+		"--log-facility=/dev/null", "--listen-address=" + OutsideAddress, "--bind-interfaces", "--local=/example/", "--local=/example.com/",
+		"--local=/in-addr.arpa/", "--server=/dead.example/10.77.1.250", "--neg-ttl=1",
+		"--host-record=mta.example.com," + MTAAddress, "--host-record=client.example.com," + OutsideAddress}
+	for i := range 10 {
+		args = append(args, fmt.Sprintf("--host-record=c%d.example.com,10.77.1.%d", i, 100+i))
+	}
+	for _, v := range list {
+		if v.Address == "" {
+			continue
+		}
+		args = append(args, fmt.Sprintf("--mx-host=%s,mx.%s,10", v.Domain(), v.Domain()), fmt.Sprintf("--host-record=mx.%s,%s", v.Domain(), v.Address))
+		if v.Name == "refused" || v.Name == "timeout" {
+			continue
+		}
+		l, err := net.Listen("tcp", v.Address+":25")
+		if err != nil {
+			return err
+		}
+		h := &mailHost{Behaviour: v, listener: l, first: map[string]time.Time{}}
+		r.hosts = append(r.hosts, h)
+		go h.serve()
+	}
+	// Silence, unlike a closed port, is what makes a client wait.
+	if err := runInput(`
+add table ip world
+add chain ip world quiet { type filter hook input priority 0; }
+flush chain ip world quiet
+add rule ip world quiet ip daddr 10.77.1.12 drop
+add rule ip world quiet ip daddr 10.77.1.250 drop
+`, "nft", "-f", "-"); err != nil {
+		return err
+	}
+	var err error
+	if r.dns, err = startService(exec.Command("dnsmasq", args...)); err != nil {
+		return err
+	}
+	return r.waitDNS()
+}
+
+// waitDNS waits until the resolver answers, which it does within
+// milliseconds, or has ended.
+func (r *Remote) waitDNS() error {
+	for range 100 {
+		select {
+		case <-r.dns.done:
+			return fmt.Errorf("dnsmasq ended: %v", r.dns.cmd.ProcessState)
+		case <-time.After(50 * time.Millisecond):
+		}
+		c, err := net.Dial("tcp", OutsideAddress+":53")
+		if err == nil {
+			return c.Close()
+		}
+	}
+	return fmt.Errorf("dnsmasq does not answer")
+}
+
+// Accepted gives the messages that each mail host took, by behaviour.
+func (r *Remote) Accepted() map[string]int {
+	n := map[string]int{}
+	for _, h := range r.hosts {
+		h.mu.Lock()
+		n[h.Name] = h.accepted
+		h.mu.Unlock()
+	}
+	return n
+}
+
+// Stop ends the mail hosts and the resolver.
+func (r *Remote) Stop() {
+	for _, h := range r.hosts {
+		_ = h.listener.Close()
+	}
+	if r.dns != nil {
+		r.dns.stop()
+	}
+}
+
+// mailHost is one remote host. Its counts may be read while it serves.
+type mailHost struct {
+	Behaviour
+	listener net.Listener
+
+	mu       sync.Mutex
+	accepted int
+	first    map[string]time.Time // greylisting: when a sender-recipient pair was first seen
+}
+
+func (h *mailHost) serve() {
+	for {
+		c, err := h.listener.Accept()
+		if err != nil {
+			return
+		}
+		go h.session(c)
+	}
+}
