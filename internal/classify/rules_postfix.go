@@ -22,6 +22,7 @@ var postfixRules = []entry{
 
 	// Connections. Inside a remote reply the words tell of something else.
 	{connectTimeout, "connect to & connection timed out", "connect to mx1.example.net[192.0.2.7]:25: Connection timed out"},
+	{localResource, "connect to & _private & connection refused", "connect to mail.example.org[private/dovecot-lmtp]: Connection refused"},
 	{connectRefused, "connect to & connection refused", "connect to mx1.example.net[2001:db8::7]:25: Connection refused"},
 	{unreachable, "connect to & no route to host", "connect to mx1.example.net[192.0.2.7]:25: No route to host"},
 	{unreachable, "connect to & network is unreachable", "connect to mx1.example.net[2001:db8::7]:25: Network is unreachable"},
