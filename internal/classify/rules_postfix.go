@@ -21,11 +21,11 @@ var postfixRules = []entry{
 	{noSuchDomain, "numeric domain name", "numeric domain name in resource data of MX record for example.org"},
 
 	// Connections. Inside a remote reply the words tell of something else.
-	{connectTimeout, "connect to & connection timed out", "connect to mx1.example.net[192.0.2.7]:25: Connection timed out"},
+	{connectTimeout, "connect to & connection timed out ! host said", "connect to mx1.example.net[192.0.2.7]:25: Connection timed out"},
 	{localResource, "connect to & _private & connection refused", "connect to mail.example.org[private/dovecot-lmtp]: Connection refused"},
-	{connectRefused, "connect to & connection refused", "connect to mx1.example.net[2001:db8::7]:25: Connection refused"},
-	{unreachable, "connect to & no route to host", "connect to mx1.example.net[192.0.2.7]:25: No route to host"},
-	{unreachable, "connect to & network is unreachable", "connect to mx1.example.net[2001:db8::7]:25: Network is unreachable"},
+	{connectRefused, "connect to & connection refused ! host said", "connect to mx1.example.net[2001:db8::7]:25: Connection refused"},
+	{unreachable, "connect to & no route to host ! host said", "connect to mx1.example.net[192.0.2.7]:25: No route to host"},
+	{unreachable, "connect to & network is unreachable ! host said", "connect to mx1.example.net[2001:db8::7]:25: Network is unreachable"},
 	{unreachable, "connect to & cannot assign requested address", "connect to mx1.example.net[2001:db8::7]:25: Cannot assign requested address"},
 	{unreachable, "connect to & host is down", "connect to mx1.example.net[192.0.2.7]:25: Host is down"},
 	{unreachable, "connect to & permission denied ! private ! public", "connect to mx1.example.net[192.0.2.7]:25: Permission denied"},
