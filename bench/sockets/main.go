@@ -25,6 +25,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -103,7 +104,7 @@ func (s settings) serve() error {
 		}
 		held = append(held, c)
 	}
-	return s.hold()
+	return hold(held)
 }
 
 func (s settings) connect() error {
@@ -117,21 +118,29 @@ func (s settings) connect() error {
 		}
 		held = append(held, c)
 	}
-	return s.hold()
+	return hold(held)
 }
 
 // hold says that all is there and keeps it until the parent goes.
-func (s settings) hold() error {
+func hold(held []net.Conn) error {
 	fmt.Println("all")
 	_, err := io.Copy(io.Discard, os.Stdin)
+	runtime.KeepAlive(held) // else they are closed as garbage
 	return err
 }
 
+// A helper is a process that holds sockets as long as input is open.
+type helper struct {
+	words *bufio.Scanner
+	input io.Closer
+}
+
 // helper starts a process that holds sockets, and waits for its first word.
-func (s settings) helper(role string) (words *bufio.Scanner, err error) {
+func (s settings) helper(role string) (*helper, error) {
 	cmd := s.command(role)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if _, err = cmd.StdinPipe(); err != nil {
+	in, err := cmd.StdinPipe()
+	if err != nil {
 		return nil, err
 	}
 	out, err := cmd.StdoutPipe()
@@ -141,11 +150,11 @@ func (s settings) helper(role string) (words *bufio.Scanner, err error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	words = bufio.NewScanner(out)
-	if !words.Scan() {
+	h := &helper{words: bufio.NewScanner(out), input: in}
+	if !h.words.Scan() {
 		return nil, fmt.Errorf("process %q ended early", role)
 	}
-	return words, nil
+	return h, nil
 }
 
 func loopbackUp() error {
@@ -176,10 +185,13 @@ func (s settings) measure() error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.helper("connect"); err != nil {
+	defer served.input.Close()
+	connected, err := s.helper("connect")
+	if err != nil {
 		return err
 	}
-	if !served.Scan() {
+	defer connected.input.Close()
+	if !served.words.Scan() {
 		return errors.New("the listener ended early")
 	}
 	diag, text := host.New(host.Config{}), host.New(host.Config{NoNetlink: true})
