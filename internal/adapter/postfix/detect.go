@@ -155,6 +155,7 @@ func (d *detector) services(c *candidate, s *settings) []string {
 	if bad > 0 {
 		c.Notes = append(c.Notes, fmt.Sprintf("%s: %d entries with fewer than 8 fields; run `postconf -M -c %s`", file, bad, c.ConfigDir))
 	}
+	list = enabled(list, s.list("master_service_disable"))
 	services, servicesRead := "", false
 	port := func(name string) uint16 {
 		if p := wellKnownPort(name); p != 0 {
