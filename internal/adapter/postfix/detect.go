@@ -238,10 +238,12 @@ func (d *detector) match() {
 		}
 	}
 	d.sameNames()
-	var stopped []*candidate
+	var stopped []*candidate // those to which an unseen master may belong
 	for i := range d.found {
 		if c := &d.found[i]; !c.Running {
-			stopped = append(stopped, c)
+			if d.mayRun(c) {
+				stopped = append(stopped, c)
+			}
 			if d.blind != "" {
 				c.Notes = append(c.Notes, d.blind)
 			}
@@ -257,6 +259,13 @@ func (d *detector) match() {
 			c.Notes = append(c.Notes, fmt.Sprintf("whether this instance runs is unknown: master %d may be its own, but its working directory may not be read; run mtawatch as root or with CAP_SYS_PTRACE", blind[0].pid))
 		}
 	}
+}
+
+// mayRun is false when the instance has surely never run: a master leaves its
+// pid file behind when it ends.
+func (d *detector) mayRun(c *candidate) bool {
+	_, err := d.h.Lstat(rooted(c.pidFile))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // sameNames notes instances whose log lines cannot be told apart.
