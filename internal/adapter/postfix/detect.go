@@ -243,6 +243,8 @@ func (d *detector) match() {
 		if c := &d.found[i]; !c.Running {
 			if d.mayRun(c) {
 				stopped = append(stopped, c)
+			} else {
+				c.Notes = append(c.Notes, fmt.Sprintf("this instance is configured but has never run: there is no %s", c.pidFile))
 			}
 			if d.blind != "" {
 				c.Notes = append(c.Notes, d.blind)
@@ -273,7 +275,7 @@ func (d *detector) sameNames() {
 	for i := range d.found {
 		for j := range i {
 			a, b := &d.found[j], &d.found[i]
-			if a.Name == b.Name && (a.Running && b.Running || a.ConfigDir == "" && b.ConfigDir == "") {
+			if a.Name == b.Name {
 				b.Notes = append(b.Notes, fmt.Sprintf("this instance and that of %s both log as %q: their events cannot be told apart; set multi_instance_name in the main.cf of one", cmp.Or(a.ConfigDir, a.QueueDir), b.Name))
 				break
 			}
