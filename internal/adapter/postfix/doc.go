@@ -29,6 +29,12 @@
 // such, gets the reason above it, as a person would read it. Its dates have
 // neither year nor zone: see ReadList in the Adapter and listTime.
 //
+// # What the processes cannot tell
+//
+// A master in a container of this machine shows the paths of its container.
+// When these are those of an instance outside, it is taken for a second
+// master of that instance.
+//
 // # What Postfix cannot tell
 //
 // A stopped queue manager writes nothing; only the growth of incoming shows
