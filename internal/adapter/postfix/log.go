@@ -40,7 +40,7 @@ func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) 
 	var h syslog.Header
 	if !p.heads.Parse(&h, line.Text, line.Ref) {
 		if p.mentionsUs(line.Text) {
-			return dst, adapter.Malformed("head of line", line.Text)
+			return dst, adapter.Malformed("time", line.Text)
 		}
 		return dst, nil
 	}

@@ -236,7 +236,7 @@ func setSender(e *mta.Event, addr string) {
 // for it: a command, or CONNECT, "DATA content" and END-OF-MESSAGE.
 func stageOf(word string) mta.Stage {
 	switch word {
-	case "CONNECT":
+	case "CONNECT", "connect":
 		return mta.StageConnect
 	case "HELO", "EHLO", "LHLO":
 		return mta.StageHELO
