@@ -67,7 +67,7 @@ func cutAddress(s string) (addr, rest string, ok bool) {
 	i := 0
 	if len(s) > 0 && s[0] == '"' {
 		if i = quotedEnd(s); i < 0 {
-			i = 0
+			return "", s, false
 		}
 	}
 	for {
