@@ -153,6 +153,9 @@ func cutNumber(s string) (n int64, rest string, ok bool) {
 
 // cutSeconds reads decimal seconds, such as 31 or 0.05.
 func cutSeconds(s string) (d time.Duration, rest string, ok bool) {
+	if len(s) > 1 && s[0] == '0' && s[1] != '.' && s[1]-'0' > 9 {
+		return 0, s[1:], true
+	}
 	n, i := int64(0), 0
 	for ; i < len(s) && s[i]-'0' <= 9; i++ {
 		if i == 9 {
