@@ -244,6 +244,7 @@ func (d *detector) match() {
 			if d.mayRun(c) {
 				stopped = append(stopped, c)
 			} else {
+				c.NeverRan = true
 				c.Notes = append(c.Notes, fmt.Sprintf("this instance is configured but has never run: there is no %s", c.pidFile))
 			}
 			if d.blind != "" {

@@ -29,7 +29,8 @@ func parseDelivery(e *mta.Event, s string) error {
 			return parseStatus(e, status)
 		}
 		if s, ok = deliveryField(e, field); !ok {
-			return adapter.Malformed("delivery", field)
+			key, _, _ := strings.Cut(field, "=")
+			return adapter.Malformed(key[:min(len(key), 20)], field)
 		}
 	}
 	return adapter.Malformed("status", s)
