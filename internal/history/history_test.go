@@ -167,6 +167,7 @@ func TestQueryErrors(t *testing.T) {
 		{"end", func() error { _, err := s.QueryRange(t.Context(), `x`, at, at.Add(-1), time.Second); return err }(), ErrBadQuery},
 		{"range of a range", func() error { _, err := s.QueryRange(t.Context(), `x[5m]`, at, at, time.Second); return err }(), ErrBadQuery},
 		{"selector", func() error { _, err := s.Series(t.Context(), []string{`{`}, at, at); return err }(), ErrBadQuery},
+		{"everything", func() error { _, err := s.LabelNames(t.Context(), []string{`{queue=~".*"}`}, at, at); return err }(), ErrBadQuery},
 		{"label", func() error { _, err := s.LabelValues(t.Context(), "", nil, at, at); return err }(), ErrBadQuery},
 		{"closed", func() error { _, err := closed.Query(t.Context(), `x`, at); return err }(), errClosed},
 		{"append closed", closed.Append(mta.Tick{Time: at}), errClosed},
