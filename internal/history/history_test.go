@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -224,6 +225,27 @@ func TestDropped(t *testing.T) {
 	}
 	if !s.Last().Equal(at(7210)) {
 		t.Errorf("Last is %v", s.Last())
+	}
+}
+
+// A clock that was far ahead is told of, as it costs every tick since.
+func TestClockStepsBack(t *testing.T) {
+	s := open(t, t.TempDir(), Config{})
+	a := queue("a")
+	add(t, s, noon().Add(48*time.Hour), mta.Sample{Series: a, Value: 1})
+	if err := s.Trouble(); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, noon(), mta.Sample{Series: a, Value: 2})
+	if err := s.Trouble(); err == nil || !strings.Contains(err.Error(), "the clock") {
+		t.Errorf("Trouble: got %v", err)
+	}
+	add(t, s, noon().Add(47*time.Hour+30*time.Minute), mta.Sample{Series: a, Value: 3})
+	if err := s.Trouble(); err != nil {
+		t.Errorf("Trouble: got %v", err)
+	}
+	if s.Dropped() != 1 {
+		t.Errorf("Dropped is %d", s.Dropped())
 	}
 }
 

@@ -17,20 +17,27 @@ import (
 
 var _ prom.Querier = (*history.Store)(nil)
 
-// The requests that Grafana sends for a dashboard, over the real store.
-func TestOverStore(t *testing.T) {
+// filled gives a real store with ten minutes of a counter.
+func filled(t *testing.T, noon time.Time) *history.Store {
+	t.Helper()
 	s, err := history.Open(t.TempDir(), history.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
 	sent := &mta.Series{Name: "mta_delivery_attempts_total", Labels: []mta.Label{{Name: "instance", Value: "postfix"}, {Name: "status", Value: "sent"}}, Counter: true}
-	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for i := range 60 {
 		if err := s.Append(mta.Tick{Time: noon.Add(time.Duration(i) * 10 * time.Second), Samples: []mta.Sample{{Series: sent, Value: float64(20 * i)}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return s
+}
+
+// The requests that Grafana sends for a dashboard, over the real store.
+func TestOverStore(t *testing.T) {
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	s := filled(t, noon)
 	srv := httptest.NewServer(prom.API(s, func() time.Time { return noon.Add(590 * time.Second) }))
 	defer srv.Close()
 	for _, tt := range []struct {
