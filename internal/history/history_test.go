@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -225,6 +226,49 @@ func TestDropped(t *testing.T) {
 	}
 	if !s.Last().Equal(at(7210)) {
 		t.Errorf("Last is %v", s.Last())
+	}
+}
+
+// Readers go on while ticks are stored and the TSDB is replaced.
+func TestReadersMeanwhile(t *testing.T) {
+	s := open(t, t.TempDir(), Config{})
+	a := queue("a")
+	add(t, s, noon(), mta.Sample{Series: a})
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for last := 0; ; {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				got, err := s.Select(context.Background(), "mta_queue_messages", nil, time.Time{}, time.Time{})
+				if err != nil || len(got) != 1 || len(got[0].Points) < last {
+					t.Errorf("after %d points: %d series, %v", last, len(got), err)
+					return
+				}
+				last = len(got[0].Points)
+				if _, err := s.Query(context.Background(), `rate(mta_queue_messages[1m])`, s.Last()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := 1; i <= 200; i++ {
+		add(t, s, noon().Add(time.Duration(i)*time.Minute), mta.Sample{Series: a, Value: float64(i)})
+		if i%50 == 0 {
+			s.appendMu.Lock()
+			s.suspect = true // as after a failed write
+			s.appendMu.Unlock()
+		}
+	}
+	close(done)
+	wg.Wait()
+	if n := len(values(t, s, "a")); n != 201 {
+		t.Errorf("%d points", n)
 	}
 }
 
