@@ -63,17 +63,12 @@ type parsing struct {
 const flushAt = 256 << 10
 
 func (t *tool) parse(f parseFlags, files []string) error {
-	a, cfg, err := f.config()
+	p, err := newParsing(t, f)
 	if err != nil {
 		return err
 	}
 	if len(files) == 0 {
 		files = []string{"-"}
-	}
-	p := &parsing{t: t, parser: a.Parser(cfg)}
-	if !f.count {
-		p.classes = classify.New()
-		p.out = make([]byte, 0, flushAt+chunkLeft)
 	}
 	for _, name := range files {
 		if len(files) > 1 {
@@ -89,6 +84,19 @@ func (t *tool) parse(f parseFlags, files []string) error {
 	t.out.flush()
 	t.err.printf("lines=%d events=%d ignored=%d unknown=%d malformed=%d\n", p.lines, p.found, p.ignored, p.unknown, p.garbled)
 	return nil
+}
+
+func newParsing(t *tool, f parseFlags) (*parsing, error) {
+	a, cfg, err := f.config()
+	if err != nil {
+		return nil, err
+	}
+	p := &parsing{t: t, parser: a.Parser(cfg)}
+	if !f.count {
+		p.classes = classify.New()
+		p.out = make([]byte, 0, flushAt+chunkLeft)
+	}
+	return p, nil
 }
 
 // config checks the flags.
