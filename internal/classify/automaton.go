@@ -44,25 +44,32 @@ type automaton struct {
 
 type span struct{ from, to uint32 }
 
-// newAutomaton builds the automaton of phrases in normal form.
+// newAutomaton builds the automaton of phrases in normal form. The states stand
+// in order of depth: most of a text visits only the shallow ones, which so
+// share few pages of memory.
 func newAutomaton(phrases []string) *automaton {
 	t := newTrie(phrases)
-	t.link()
+	order := t.link()
 	a := &automaton{
 		next: make([]uint32, len(t.nodes)*numClasses),
 		hits: make([]span, len(t.nodes)),
 	}
-	for i, n := range t.nodes {
-		for c, to := range n.next {
-			v := uint32(to) * numClasses
-			if len(t.nodes[to].out) > 0 && c != classSkip {
-				v |= hitBit
-			}
-			a.next[i*numClasses+c] = v
+	rows := make([]uint32, len(t.nodes)) // of each node: its row, with hitBit
+	for row, i := range order {
+		rows[i] = uint32(row) * numClasses
+		if len(t.nodes[i].out) > 0 {
+			rows[i] |= hitBit
 		}
+	}
+	for row, i := range order {
+		n := &t.nodes[i]
+		for c, to := range n.next {
+			a.next[row*numClasses+c] = rows[to]
+		}
+		a.next[row*numClasses+classSkip] &^= hitBit
 		from := uint32(len(a.found))
 		a.found = append(a.found, n.out...)
-		a.hits[i] = span{from, uint32(len(a.found))}
+		a.hits[row] = span{from, uint32(len(a.found))}
 	}
 	a.start = a.next[classSpace] &^ hitBit
 	return a
@@ -96,16 +103,17 @@ func newTrie(phrases []string) *trie {
 
 // link fills the missing transitions from each state's longest suffix, in
 // order of depth, and joins the phrases that end there. A space after a space
-// and a byte that is passed over leave the state as it is.
-func (t *trie) link() {
+// and a byte that is passed over leave the state as it is. It gives the nodes
+// in order of depth.
+func (t *trie) link() []int32 {
 	fail := make([]int32, len(t.nodes))
-	queue := make([]int32, 0, len(t.nodes))
+	queue := make([]int32, 1, len(t.nodes)) // the root
 	for c := range numClasses {
 		if to := t.nodes[0].next[c]; to != 0 {
 			queue = append(queue, to)
 		}
 	}
-	for i := 0; i < len(queue); i++ {
+	for i := 1; i < len(queue); i++ {
 		at := queue[i]
 		n := &t.nodes[at]
 		n.out = append(n.out, t.nodes[fail[at]].out...)
@@ -126,4 +134,5 @@ func (t *trie) link() {
 			n.next[classSpace] = int32(i)
 		}
 	}
+	return queue
 }

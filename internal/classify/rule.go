@@ -41,6 +41,7 @@ var tables = [...]struct {
 	{"filters", filterRules},
 	{"Microsoft", microsoftRules},
 	{"Google", googleRules},
+	{"greylisting", greylistRules},
 	{"Postfix", postfixRules},
 	{"Postfix smtpd", smtpdRules},
 	{"Exim", eximRules},

@@ -36,7 +36,6 @@ var mailboxRules = []entry{
 	{mailboxFull, "mailbox & limit exceeded", "552 5.2.2 Mailbox for bob: limit exceeded"},
 	{mailboxFull, "mailbox & exceeds & allowed", "552 5.2.2 The mailbox exceeds the allowed space"},
 	{mailboxFull, "not enough space in mailbox", "452 4.2.2 Not enough space in mailbox"},
-	{mailboxFull, "destination mailbox & _is full ! mailbox is full", "551 bounce as<the destination mailbox <bob@example.com> is full> queue as 100.1"},
 	{mailboxFull, "insufficient disk quota", "452 insufficient disk quota for user"},
 	{mailboxFull, "disk quota", "452 4.2.2 Disk quota of the user is used up"},
 

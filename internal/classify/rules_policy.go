@@ -1,14 +1,19 @@
 package classify
 
-// Words of policy that any server may use: first contact, identity, rate,
-// content, trust.
-var policyRules = []entry{
-	// Greylisting: postgrey, milter-greylist, policyd, sqlgrey, rspamd, qmail.
+// Greylisting by its name: postgrey, milter-greylist, policyd, sqlgrey, rspamd,
+// qmail. It goes before texts such as "Client host rejected: Greylisted".
+var greylistRules = []entry{
 	{greylisted, "greylist", "450 4.2.0 <bob@example.com>: Greylisted for 300 seconds"},
 	{greylisted, "graylist", "451 4.7.1 Graylisted, try again in 5 minutes"},
 	{greylisted, "grey list", "451 4.3.2 Your host is on a grey list for now"},
 	{greylisted, "gray list", "451 4.3.2 Your host is on a gray list for now"},
 	{greylisted, "/postgrey", "450 4.7.1 see http://isg.example.net/projects/postgrey/"},
+}
+
+// Words of policy that any server may use: first contact, identity, rate,
+// content, trust.
+var policyRules = []entry{
+	// First contact without the name of it.
 	{greylisted, "retry in & seconds & =4", "450 4.7.1 Retry in 300 seconds"},
 	{greylisted, "first contact", "451 4.7.1 First contact, come back later"},
 	{greylisted, "not yet authorized to deliver mail", "451 You are not yet authorized to deliver mail from alice@example.net"},
@@ -52,7 +57,7 @@ var policyRules = []entry{
 	{content, "malware", "554 5.7.1 Malware found"},
 	{content, "infected", "554 5.7.1 Message is infected: Eicar-Test-Signature"},
 	{content, "phish", "554 5.7.1 Message judged to be phishing"},
-	{content, "attachment", "552 5.7.0 This kind of attachment is not welcome here"},
+	{content, "attachment ! mailbox is full", "552 5.7.0 This kind of attachment is not welcome here"},
 	{content, "spam score", "550 5.7.1 Message refused, spam score 12.3"},
 	{content, "spam content", "554 5.7.1 Spam content found"},
 	{content, "spam detected", "554 5.7.1 Spam detected"},
@@ -81,6 +86,7 @@ var policyRules = []entry{
 	{content, "message header", "550 5.6.0 A message header is not well formed"},
 	{content, "messageid", "554 5.6.0 The Message-ID is missing"},
 	{content, "header & missing", "550 5.6.0 A required header is missing"},
+	{content, "message is rfc compliant", "550 5.7.0 Message could not be delivered. Please ensure the message is RFC 5322 compliant."},
 	{content, "bare linefeed", "550 5.6.11 Message contains bare linefeeds"},
 	{content, "bare lf", "550 5.6.0 Message contains bare LF"},
 	{content, "line too long", "500 5.6.0 A line too long in the message"},
@@ -129,6 +135,7 @@ var policyRules = []entry{
 	{relayDenied, "not allowed to relay", "550 5.7.1 You are not allowed to relay"},
 	{relayDenied, "we do not relay", "550 5.7.1 We do not relay"},
 	{relayDenied, "we dont relay", "550 5.7.1 we don't relay"},
+	{relayDenied, "as a relay", "553 You are trying to use me as a relay"},
 	{relayDenied, "no relay", "550 5.7.1 No relaying here"},
 	{relayDenied, "relaying", "550 5.7.1 Relaying is not for you"},
 	{relayDenied, "relay & denied", "554 5.7.1 <bob@example.org>: relay to this domain denied"},
@@ -153,6 +160,7 @@ var policyRules = []entry{
 	{tlsFailure, "tls not available", "454 4.3.0 TLS not available due to temporary reason"},
 	{tlsFailure, "tls negotiation", "403 4.7.0 TLS negotiation went wrong"},
 	{tlsFailure, "certificate", "454 4.7.5 Certificate was not taken"},
+	{tlsFailure, "tls & connection required", "451 TLS/SSLv3 Connection required. (#4.7.1)"},
 	{tlsFailure, "encryption required", "523 5.7.10 Encryption required"},
 	{tlsFailure, "ssl error", "SSL error"},
 

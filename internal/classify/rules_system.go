@@ -153,6 +153,7 @@ var weakRules = []entry{
 	{mailboxFull, "_quota_", "452 4.2.2 Quota"},
 	{mailboxFull, "_full_ & =x.2.2", "452 4.2.2 full"},
 	{mailboxDisabled, "disabled", "550 disabled"},
+	{mailboxDisabled, "not activated", "550 User account not activated"},
 	{mailboxDisabled, "deactivated", "550 deactivated"},
 	{blocked, "access denied", "554 5.7.1 Access denied"},
 	{blocked, "permission denied", "550 5.7.1 Permission denied"},

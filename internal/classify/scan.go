@@ -10,7 +10,6 @@ const (
 	isDot
 	isDigit
 	isSlash
-	isColon
 )
 
 var byteKinds = makeByteKinds()
@@ -23,7 +22,6 @@ func makeByteKinds() (t [256]uint8) {
 	t['@'] = isAt
 	t['.'] = isDot
 	t['/'] = isSlash
-	t[':'] = isColon
 	for c := '0'; c <= '9'; c++ {
 		t[c] = isDigit
 	}
@@ -90,13 +88,15 @@ func (s *scanner) angle(i int) int {
 	return i + 1 + end + 1
 }
 
-// odd treats a word with a digit, a dot, a colon, a slash or an '@' in it, and
+// odd treats a word with a digit, a dot, a slash or an '@' in it, and
 // gives the place to go on from.
 func (s *scanner) odd(from, to int, flags uint8) int {
 	text := s.text
 	if flags&isDigit != 0 {
-		if next := s.code(from, to); next > from {
-			return next
+		if b := text[from]; digit(b) || b == '#' || b == '\'' {
+			if next := s.code(from, to); next > from {
+				return next
+			}
 		}
 		if number(text[from:to]) {
 			return to
@@ -107,6 +107,10 @@ func (s *scanner) odd(from, to int, flags uint8) int {
 	case url:
 		s.name(from, to, flags&isAt != 0)
 	case flags&isAt != 0:
+		// "bob@example.com:blocked": the address ends at the colon.
+		if i := strings.LastIndexAny(text[from:to], "@:"); text[from+i] == ':' {
+			return from + i + 1
+		}
 	case to < len(text) && text[to] == '[' && bracketsAddress(text[to+1:]):
 	case flags&isDot != 0:
 		host, is := hostname(text[from:to])
@@ -207,15 +211,16 @@ func (s *scanner) feed(from, to int) {
 	if s.c == nil {
 		return
 	}
-	a, state := s.c.auto, s.state
-	for i := from; i < to; i++ {
-		state = a.next[int(state)+int(byteClasses[s.text[i]])]
+	next, state := s.c.auto.next, s.state
+	word := s.text[from:to]
+	for i := 0; i < len(word); i++ {
+		state = next[state+uint32(byteClasses[word[i]])]
 		if state&hitBit != 0 {
 			state &^= hitBit
 			s.hit(state)
 		}
 	}
-	state = a.next[int(state)+classSpace]
+	state = next[state+classSpace]
 	if state&hitBit != 0 {
 		state &^= hitBit
 		s.hit(state)

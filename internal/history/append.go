@@ -39,11 +39,29 @@ func (s *Store) Append(t mta.Tick) error {
 		return s.describe("store samples", err)
 	}
 	s.dropped.Add(n)
+	s.noteClock(t, n)
 	if ms := t.Time.UnixMilli(); ms > s.newest.Load() && len(t.Samples) > 0 {
 		s.newest.Store(ms)
 	}
 	s.compact(db, t.Time)
 	return nil
+}
+
+// noteClock tells, through Trouble, when a whole tick was dropped: the clock
+// stands before what was stored, by more than Config.OutOfOrder.
+func (s *Store) noteClock(t mta.Tick, dropped int64) {
+	var err error
+	if newest := s.Last(); dropped > 0 && dropped == int64(len(t.Samples)) && t.Time.Before(newest) {
+		err = fmt.Errorf("the clock stands at %s, but samples up to %s are stored: nothing is stored until then; if the clock was wrong before, stop, move %s away and start again",
+			t.Time.Format(time.RFC3339), newest.Format(time.RFC3339), s.dir)
+	}
+	s.mu.Lock()
+	before := s.clock
+	s.clock = err
+	s.mu.Unlock()
+	if err != nil && before == nil {
+		s.log.Warn("samples are dropped", "error", err)
+	}
 }
 
 // ready gives the TSDB, opened anew when it was in trouble.
@@ -185,7 +203,7 @@ func (w *writer) write(app storage.AppenderV2, t mta.Tick) (dropped int64, err e
 	return dropped, app.Commit()
 }
 
-// entry finds a series by its pointer, and makes its labels when it is new.
+// entry finds a series by its pointer and makes its labels when it is new.
 func (w *writer) entry(sr *mta.Series) *entry {
 	if e, ok := w.series[sr]; ok {
 		return e

@@ -230,71 +230,79 @@ type filling struct {
 	torn   bool // the TSDB itself must meet the end of the disk
 }
 
-func fillDisk(t *testing.T, dir string, f filling) {
-	cfg := f.cfg
-	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
-	data, ballast := filepath.Join(dir, "data"), filepath.Join(dir, "ballast")
-	s := open(t, data, cfg)
-	samples := many(f.series)
-	stored := map[int]bool{}
-	n, torn := 0, 0
-	step := func() error {
-		set(samples, n)
-		err := s.Append(mta.Tick{Time: noon().Add(time.Duration(n) * 10 * time.Second), Samples: samples})
-		if err == nil {
-			stored[n] = true
-		}
-		n++
-		return err
+// recorder appends ticks and keeps which of them were acknowledged.
+type recorder struct {
+	store   *Store
+	samples []mta.Sample
+	next    int
+	stored  map[int]bool
+	torn    int // ticks in which a write of the TSDB failed
+}
+
+func (r *recorder) step() error {
+	n := r.next
+	r.next++
+	set(r.samples, n)
+	err := r.store.Append(mta.Tick{Time: noon().Add(time.Duration(n) * 10 * time.Second), Samples: r.samples})
+	if err == nil {
+		r.stored[n] = true
 	}
+	if errors.Is(err, syscall.ENOSPC) {
+		r.torn++
+	}
+	return err
+}
+
+// steps takes n ticks. Full says whether the disk is full.
+func (r *recorder) steps(t *testing.T, n int, full bool) {
+	t.Helper()
+	failed := 0
+	for range n {
+		err := r.step()
+		if err == nil {
+			continue
+		}
+		if failed++; failed == 1 {
+			t.Log(err)
+		}
+		if !full || !errors.Is(err, ErrFull) {
+			t.Fatalf("disk full %v: got %v", full, err)
+		}
+	}
+	if full && failed == 0 {
+		t.Error("the disk was not full")
+	}
+}
+
+func fillDisk(t *testing.T, dir string, f filling) {
+	f.cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	data, ballast := filepath.Join(dir, "data"), filepath.Join(dir, "ballast")
+	r := &recorder{store: open(t, data, f.cfg), samples: many(f.series), stored: map[int]bool{}}
 	// The spare space decides where in its work the store meets the end.
 	for round, spare := range []int64{0, 4 << 10, 8 << 10, 20 << 10, 40 << 10, 100 << 10} {
-		for range f.ticks {
-			if err := step(); err != nil {
-				t.Fatalf("round %d with space: %v", round, err)
-			}
-		}
+		r.steps(t, f.ticks, false)
 		fill(t, ballast, spare)
-		failed := 0
-		for range f.ticks {
-			switch err := step(); {
-			case err == nil:
-			case !errors.Is(err, ErrFull):
-				t.Fatalf("round %d: got %v, want ErrFull", round, err)
-			default:
-				if errors.Is(err, syscall.ENOSPC) {
-					torn++
-				}
-				if failed++; failed == 1 {
-					t.Logf("round %d: %v", round, err)
-				}
-			}
-		}
-		if failed == 0 {
-			t.Errorf("round %d: the disk was not full", round)
-		}
-		if _, err := s.Query(t.Context(), `sum(rate(mta_queue_messages[5m]))`, s.Last()); err != nil {
+		r.steps(t, f.ticks, true)
+		if _, err := r.store.Query(t.Context(), `sum(rate(mta_queue_messages[5m]))`, r.store.Last()); err != nil {
 			t.Errorf("round %d: query on a full disk: %v", round, err)
 		}
 		if err := os.Remove(ballast); err != nil {
 			t.Fatal(err)
 		}
-		if err := step(); err != nil {
-			t.Fatalf("round %d, space is back: %v", round, err)
-		}
-		checkStored(t, s, stored)
+		r.steps(t, 1, false)
+		checkStored(t, r.store, r.stored)
 		if round%2 == 1 {
-			if err := s.Close(); err != nil {
+			if err := r.store.Close(); err != nil {
 				t.Fatal(err)
 			}
-			s = open(t, data, cfg)
-			checkStored(t, s, stored)
+			r.store = open(t, data, f.cfg)
+			checkStored(t, r.store, r.stored)
 		}
 	}
-	if f.torn && torn == 0 {
+	if f.torn && r.torn == 0 {
 		t.Error("no write of the TSDB failed")
 	}
-	t.Logf("%d ticks are stored, %d writes of the TSDB failed", len(stored), torn)
+	t.Logf("%d ticks are stored, %d writes of the TSDB failed", len(r.stored), r.torn)
 }
 
 func checkStored(t *testing.T, s *Store, stored map[int]bool) {

@@ -79,6 +79,7 @@ type Store struct {
 	closed bool
 
 	trouble error // of the last compaction
+	clock   error // why the last tick was dropped whole
 }
 
 // Open opens the store in the folder dir and makes it when it does not exist.
@@ -235,15 +236,16 @@ func (s *Store) Last() time.Time {
 // or contradict a stored one of the same moment, since Open.
 func (s *Store) Dropped() int64 { return s.dropped.Load() }
 
-// Trouble tells why the store cannot be read, or why the last attempt to move
-// samples from memory into blocks failed; nil when all is well.
+// Trouble tells why the store cannot be read, why the last tick was dropped
+// whole, or why the last attempt to move samples from memory into blocks
+// failed; nil when all is well.
 func (s *Store) Trouble() error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.db == nil {
 		return s.why
 	}
-	return s.trouble
+	return errors.Join(s.clock, s.trouble)
 }
 
 // Close ends the store. What was acknowledged is stored already.

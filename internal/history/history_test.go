@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -167,6 +169,7 @@ func TestQueryErrors(t *testing.T) {
 		{"end", func() error { _, err := s.QueryRange(t.Context(), `x`, at, at.Add(-1), time.Second); return err }(), ErrBadQuery},
 		{"range of a range", func() error { _, err := s.QueryRange(t.Context(), `x[5m]`, at, at, time.Second); return err }(), ErrBadQuery},
 		{"selector", func() error { _, err := s.Series(t.Context(), []string{`{`}, at, at); return err }(), ErrBadQuery},
+		{"everything", func() error { _, err := s.LabelNames(t.Context(), []string{`{queue=~".*"}`}, at, at); return err }(), ErrBadQuery},
 		{"label", func() error { _, err := s.LabelValues(t.Context(), "", nil, at, at); return err }(), ErrBadQuery},
 		{"closed", func() error { _, err := closed.Query(t.Context(), `x`, at); return err }(), errClosed},
 		{"append closed", closed.Append(mta.Tick{Time: at}), errClosed},
@@ -223,6 +226,70 @@ func TestDropped(t *testing.T) {
 	}
 	if !s.Last().Equal(at(7210)) {
 		t.Errorf("Last is %v", s.Last())
+	}
+}
+
+// Readers go on while ticks are stored and the TSDB is replaced.
+func TestReadersMeanwhile(t *testing.T) {
+	s := open(t, t.TempDir(), Config{})
+	a := queue("a")
+	add(t, s, noon(), mta.Sample{Series: a})
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for last := 0; ; {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				got, err := s.Select(context.Background(), "mta_queue_messages", nil, time.Time{}, time.Time{})
+				if err != nil || len(got) != 1 || len(got[0].Points) < last {
+					t.Errorf("after %d points: %d series, %v", last, len(got), err)
+					return
+				}
+				last = len(got[0].Points)
+				if _, err := s.Query(context.Background(), `rate(mta_queue_messages[1m])`, s.Last()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := 1; i <= 200; i++ {
+		add(t, s, noon().Add(time.Duration(i)*time.Minute), mta.Sample{Series: a, Value: float64(i)})
+		if i%50 == 0 {
+			s.appendMu.Lock()
+			s.suspect = true // as after a failed write
+			s.appendMu.Unlock()
+		}
+	}
+	close(done)
+	wg.Wait()
+	if n := len(values(t, s, "a")); n != 201 {
+		t.Errorf("%d points", n)
+	}
+}
+
+// A clock that was far ahead is told of, as it costs every tick since.
+func TestClockStepsBack(t *testing.T) {
+	s := open(t, t.TempDir(), Config{})
+	a := queue("a")
+	add(t, s, noon().Add(48*time.Hour), mta.Sample{Series: a, Value: 1})
+	if err := s.Trouble(); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s, noon(), mta.Sample{Series: a, Value: 2})
+	if err := s.Trouble(); err == nil || !strings.Contains(err.Error(), "the clock") {
+		t.Errorf("Trouble: got %v", err)
+	}
+	add(t, s, noon().Add(47*time.Hour+30*time.Minute), mta.Sample{Series: a, Value: 3})
+	if err := s.Trouble(); err != nil {
+		t.Errorf("Trouble: got %v", err)
+	}
+	if s.Dropped() != 1 {
+		t.Errorf("Dropped is %d", s.Dropped())
 	}
 }
 

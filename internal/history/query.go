@@ -229,6 +229,9 @@ func (s *Store) selectors(matchers []string) ([][]*labels.Matcher, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrBadQuery, err)
 		}
+		if !slices.ContainsFunc(set, func(m *labels.Matcher) bool { return !m.Matches("") }) {
+			return nil, fmt.Errorf("%w: the selector %s takes everything; give a name or a label", ErrBadQuery, m)
+		}
 		sets = append(sets, set)
 	}
 	return sets, nil

@@ -18,7 +18,8 @@ import (
 // network's.
 const (
 	diagMessageSize = 72 // struct inet_diag_msg
-	diagRequestSize = 56 // struct inet_diag_req_v2
+	socketIdentity  = 48 // struct inet_diag_sockid
+	allFamilies     = 18 // TCPDIAG_GETSOCK, the older request: struct inet_diag_req
 	attrBytecode    = 1  // INET_DIAG_REQ_BYTECODE
 	opJump          = 1  // INET_DIAG_BC_JMP
 	opPortGE        = 2  // INET_DIAG_BC_S_GE
@@ -54,6 +55,8 @@ type diagReader struct {
 	request []byte
 	buf     []byte
 	seq     uint32
+	kind    uint16 // of the request under way, and so of its rows
+	newOnly bool   // the older request was refused
 }
 
 // dump calls fn for each TCP socket whose local port is in ports (sorted).
@@ -75,21 +78,48 @@ func (d *diagReader) dump(ctx context.Context, ports []uint16, fn func(*diagSock
 		return fmt.Errorf("set socket timeout: %w", err)
 	}
 	filter := portFilter(ports)
-	for _, family := range [...]byte{unix.AF_INET, unix.AF_INET6} {
-		d.seq++
-		d.request = appendRequest(d.request[:0], family, d.seq, filter)
-		if err := unix.Sendto(fd, d.request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-			return fmt.Errorf("%w: send: %w", errRefused, err)
-		}
-		err := d.receive(ctx, fd, fn)
-		if family == unix.AF_INET6 && errors.Is(err, unix.ENOENT) {
-			err = nil // a kernel without IPv6
-		}
-		if err != nil {
+	// The older request takes both families in one walk over the kernel's
+	// hash table, which costs more than the few rows that pass the filter. A
+	// kernel refuses it before any row.
+	if !d.newOnly {
+		err := d.ask(ctx, fd, unix.AF_UNSPEC, filter, fn)
+		if !errors.Is(err, errRefused) {
 			return err
 		}
+		d.newOnly = true
 	}
-	return nil
+	if err := d.ask(ctx, fd, unix.AF_INET, filter, fn); err != nil {
+		return err
+	}
+	err = d.ask(ctx, fd, unix.AF_INET6, filter, fn)
+	if errors.Is(err, unix.ENOENT) {
+		return nil // a kernel without IPv6
+	}
+	return err
+}
+
+// ask sends one request, with the older form for AF_UNSPEC, and reads its
+// answer.
+func (d *diagReader) ask(ctx context.Context, fd int, family byte, filter []byte, fn func(*diagSocket)) error {
+	d.seq++
+	d.kind = unix.SOCK_DIAG_BY_FAMILY
+	if family == unix.AF_UNSPEC {
+		d.kind = allFamilies
+	}
+	d.request = appendRequest(d.request[:0], d.kind, family, d.seq, filter)
+	if err := unix.Sendto(fd, d.request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return fmt.Errorf("%w: send: %w", errRefused, err)
+	}
+	begun := false
+	err := d.receive(ctx, fd, func(s *diagSocket) {
+		begun = true
+		fn(s)
+	})
+	if begun && errors.Is(err, errRefused) {
+		// Asking in another way would count what is there twice.
+		return fmt.Errorf("read sock_diag: ended early: %v", err)
+	}
+	return err
 }
 
 // receive reads the answer to one request to its end.
@@ -111,7 +141,7 @@ func (d *diagReader) receive(ctx context.Context, fd int, fn func(*diagSocket)) 
 		case err != nil:
 			return fmt.Errorf("read sock_diag: %w", err)
 		}
-		done, odd, err := eachMessage(d.buf[:n], d.seq, fn)
+		done, odd, err := eachMessage(d.buf[:n], d.kind, d.seq, fn)
 		interrupted = interrupted || odd
 		if err != nil {
 			return err
@@ -126,8 +156,9 @@ func (d *diagReader) receive(ctx context.Context, fd int, fn func(*diagSocket)) 
 }
 
 // eachMessage takes one datagram apart: struct nlmsghdr (length, type, flags,
-// sequence number, port) and what it heads, aligned to 4 bytes.
-func eachMessage(b []byte, seq uint32, fn func(*diagSocket)) (done, interrupted bool, err error) {
+// sequence number, port) and what it heads, aligned to 4 bytes. rows is the
+// type of a message that is a socket.
+func eachMessage(b []byte, rows uint16, seq uint32, fn func(*diagSocket)) (done, interrupted bool, err error) {
 	var s diagSocket
 	for len(b) > 0 {
 		if len(b) < unix.SizeofNlMsghdr {
@@ -153,7 +184,7 @@ func eachMessage(b []byte, seq uint32, fn func(*diagSocket)) (done, interrupted 
 			if err := messageError(body); err != nil {
 				return false, interrupted, err
 			}
-		case unix.SOCK_DIAG_BY_FAMILY:
+		case rows:
 			if !s.parse(body) {
 				return false, interrupted, fmt.Errorf("read sock_diag: row of %d bytes", len(body))
 			}
@@ -197,26 +228,31 @@ func (s *diagSocket) parse(b []byte) bool {
 	return s.state > 0 && s.state < mta.NumTCPStates
 }
 
-// appendRequest makes a request for all TCP sockets of a family, in every
-// state, that pass the filter.
-func appendRequest(b []byte, family byte, seq uint32, filter []byte) []byte {
-	size := unix.SizeofNlMsghdr + diagRequestSize
-	if len(filter) > 0 {
-		size += 4 + len(filter)
-	}
-	b = binary.NativeEndian.AppendUint32(b, uint32(size))
-	b = binary.NativeEndian.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
+// appendRequest makes a request for all TCP sockets, of a family or (the
+// older kind) of both, in every state, that pass the filter.
+func appendRequest(b []byte, kind uint16, family byte, seq uint32, filter []byte) []byte {
+	start := len(b)
+	b = append(b, 0, 0, 0, 0) // the length, below
+	b = binary.NativeEndian.AppendUint16(b, kind)
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	b = binary.NativeEndian.AppendUint32(b, seq)
-	b = append(b, 0, 0, 0, 0) // to be filled by the kernel
-	b = append(b, family, unix.IPPROTO_TCP, 0, 0)
-	b = binary.NativeEndian.AppendUint32(b, allStates)
-	b = append(b, make([]byte, diagRequestSize-8)...) // any socket identity
+	b = append(b, 0, 0, 0, 0) // our address, which the kernel knows
+	if kind == allFamilies {
+		b = append(b, family, 0, 0, 0)
+		b = append(b, make([]byte, socketIdentity)...) // any socket
+		b = binary.NativeEndian.AppendUint32(b, allStates)
+		b = append(b, 0, 0, 0, 0)
+	} else {
+		b = append(b, family, unix.IPPROTO_TCP, 0, 0)
+		b = binary.NativeEndian.AppendUint32(b, allStates)
+		b = append(b, make([]byte, socketIdentity)...)
+	}
 	if len(filter) > 0 {
 		b = binary.NativeEndian.AppendUint16(b, uint16(4+len(filter)))
 		b = binary.NativeEndian.AppendUint16(b, attrBytecode)
 		b = append(b, filter...)
 	}
+	binary.NativeEndian.PutUint32(b[start:], uint32(len(b)-start))
 	return b
 }
 

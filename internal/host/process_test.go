@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -91,37 +92,51 @@ func TestProcesses(t *testing.T) {
 }
 
 // TestProcessesAgree holds the own reading of stat against the library's.
+// Other processes change between the two readings, so a difference counts
+// when it stays.
 func TestProcessesAgree(t *testing.T) {
-	all, err := procfs.AllProcs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := processes(t, New(Config{}))
-	compared := 0
-	for _, p := range all {
-		got, ok := list[p.PID]
-		s, err := p.Stat()
-		if err != nil || !ok {
-			continue // ended meanwhile
-		}
-		start, err := s.StartTime()
+	var differ []string
+	eventually(t, "agreement", func() bool {
+		all, err := procfs.AllProcs()
 		if err != nil {
 			t.Fatal(err)
 		}
-		args, _ := p.CmdLine()
-		status, err := p.NewStatus()
-		if err != nil {
-			continue
+		list := processes(t, New(Config{}))
+		differ = nil
+		compared := 0
+		for _, p := range all {
+			if got, ok := list[p.PID]; ok {
+				compared++
+				differ = append(differ, compare(got, p)...)
+			}
 		}
-		compared++
-		if got.PPID != s.PPID || got.Name != s.Comm || got.UID != int(status.UIDs[1]) || !slices.Equal(got.Args, args) ||
-			got.Start.Sub(time.UnixMilli(int64(start*1000))).Abs() > 10*time.Millisecond || got.CPU > s.CPUTime() {
-			t.Errorf("process %d: %+v, library has %+v", p.PID, got, s)
-		}
+		return compared > 2 && len(differ) == 0
+	})
+	for _, d := range differ {
+		t.Error(d)
 	}
-	if compared < 3 {
-		t.Errorf("only %d processes compared", compared)
+}
+
+func compare(got mta.Process, p procfs.Proc) []string {
+	s, err := p.Stat()
+	if err != nil {
+		return nil // ended meanwhile
 	}
+	start, err := s.StartTime()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	status, err := p.NewStatus()
+	if err != nil {
+		return nil
+	}
+	args, _ := p.CmdLine()
+	worker := s.Flags&kernelThread != 0 // its name tells what it works on now
+	if got.PPID == s.PPID && (got.Name == s.Comm || worker) && got.UID == int(status.UIDs[1]) && slices.Equal(got.Args, args) &&
+		got.Start.Sub(time.UnixMilli(int64(start*1000))).Abs() <= 10*time.Millisecond && got.CPU <= s.CPUTime() {
+		return nil
+	}
+	return []string{fmt.Sprintf("process %d: %+v, library has %+v", p.PID, got, s)}
 }
 
 func TestProcessExecs(t *testing.T) {
@@ -298,25 +313,53 @@ func TestExitWatch(t *testing.T) {
 	}
 }
 
+// crowd starts idle processes, so that what is measured is the cost for each.
+func crowd(b *testing.B) {
+	for range 500 {
+		cmd := exec.Command("sleep", "600")
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	}
+}
+
+// reportCPU gives the processor time of the benchmark per process listed:
+// wall time says little on a busy machine.
+func reportCPU(b *testing.B, since syscall.Rusage, n int) {
+	var now syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &now); err != nil {
+		b.Fatal(err)
+	}
+	cpu := now.Utime.Nano() + now.Stime.Nano() - since.Utime.Nano() - since.Stime.Nano()
+	b.ReportMetric(float64(cpu)/float64(b.N)/float64(n), "cpu-ns/process")
+}
+
 func BenchmarkProcesses(b *testing.B) {
+	crowd(b)
 	m := New(Config{})
 	list, err := m.Processes(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
+	var before syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
 	b.ReportAllocs()
 	for b.Loop() {
 		if list, err = m.Processes(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(list)), "ns/process")
+	reportCPU(b, before, len(list))
 }
 
 // BenchmarkProcessesLibrary is the same by the library alone, with nothing
 // remembered.
 func BenchmarkProcessesLibrary(b *testing.B) {
+	crowd(b)
 	n := 0
+	var before syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
 	for b.Loop() {
 		all, err := procfs.AllProcs()
 		if err != nil {
@@ -331,5 +374,5 @@ func BenchmarkProcessesLibrary(b *testing.B) {
 			_, _ = p.Cwd()
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/process")
+	reportCPU(b, before, n)
 }

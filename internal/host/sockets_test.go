@@ -69,6 +69,7 @@ func TestSocketsLive(t *testing.T) {
 	gone.Close()
 
 	m := New(Config{})
+	m.sockets.diag.newOnly = true // the older request is compared below
 	var c mta.Connections
 	eventually(t, "CLOSE_WAIT, TIME_WAIT and two to accept", func() bool {
 		c = sockets(t, m, 587, 25, 2525, 25)
@@ -96,6 +97,11 @@ func TestSocketsLive(t *testing.T) {
 	}
 	if diff := gocmp.Diff(want, c.Ports, sameAddr); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	older := New(Config{})
+	if diff := gocmp.Diff(want, sockets(t, older, 25, 587, 2525).Ports, sameAddr); diff != "" || older.sockets.diag.newOnly {
+		t.Errorf("one walk: -want +got:\n%s", diff)
 	}
 
 	text := sockets(t, New(Config{NoNetlink: true}), 25, 587, 2525)
@@ -217,9 +223,13 @@ func TestPortFilterLive(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var got, want []uint16
+			var got, second, want []uint16
 			var d diagReader
 			if err := d.dump(t.Context(), tt.ports, func(s *diagSocket) { got = append(got, s.port) }); err != nil {
+				t.Fatal(err)
+			}
+			d.newOnly = true // a kernel that refuses the older request
+			if err := d.dump(t.Context(), tt.ports, func(s *diagSocket) { second = append(second, s.port) }); err != nil {
 				t.Fatal(err)
 			}
 			for _, p := range listening {
@@ -227,9 +237,11 @@ func TestPortFilterLive(t *testing.T) {
 					want = append(want, p)
 				}
 			}
-			slices.Sort(got)
-			if diff := gocmp.Diff(want, got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
+			for _, list := range [][]uint16{got, second} {
+				slices.Sort(list)
+				if diff := gocmp.Diff(want, list); diff != "" {
+					t.Errorf("-want +got:\n%s", diff)
+				}
 			}
 		})
 	}
@@ -318,11 +330,11 @@ func TestSocketsContext(t *testing.T) {
 
 // FuzzEachMessage holds that no answer makes the reader panic or loop.
 func FuzzEachMessage(f *testing.F) {
-	f.Add(append(appendRequest(nil, unix.AF_INET, 1, portFilter([]uint16{25})), make([]byte, 100)...))
+	f.Add(append(appendRequest(nil, unix.SOCK_DIAG_BY_FAMILY, unix.AF_INET, 1, portFilter([]uint16{25})), make([]byte, 100)...))
 	f.Add([]byte{20, 0, 0, 0, 3, 0, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rows := 0
-		_, _, _ = eachMessage(b, 1, func(s *diagSocket) {
+		_, _, _ = eachMessage(b, unix.SOCK_DIAG_BY_FAMILY, 1, func(s *diagSocket) {
 			if rows++; s.state == 0 || s.state >= mta.NumTCPStates || rows > len(b) {
 				t.Errorf("row %+v", s)
 			}

@@ -115,6 +115,9 @@ func (t *socketTable) finish(remotes int) []mta.PortTable {
 		if len(p.Remotes) >= remotes {
 			continue
 		}
+		if p.Remotes == nil {
+			p.Remotes = make([]mta.Connection, 0, min(p.Sources+p.Sources/2+1, remotes))
+		}
 		addr := remoteOf(s.key.remote)
 		for state, n := range s.states {
 			if n > 0 && len(p.Remotes) < remotes {

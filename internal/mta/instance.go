@@ -8,6 +8,7 @@ type Instance struct {
 	ConfigDir string `json:"config_dir,omitempty"`
 	QueueDir  string `json:"queue_dir,omitempty"`
 	Running   bool   `json:"running"`
+	NeverRan  bool   `json:"never_ran,omitempty"` // configured, and surely never started: no news when it does not run
 
 	Logs    []LogSource `json:"logs,omitempty"`   // where it writes, best first
 	Listen  []Listen    `json:"listen,omitempty"` // where it accepts SMTP

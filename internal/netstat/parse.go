@@ -47,8 +47,8 @@ type parser struct {
 	heading   string // of the first heading; the BSDs have that of Linux
 	proven    bool   // a heading, or a row with all that it needs, was seen
 	six       bool   // inside the IPv6 part of a Solaris listing
-	stateless bool // a heading without a state column was seen
-	wide      bool // an address wider than the column was seen
+	stateless bool   // a heading without a state column was seen
+	wide      bool   // an address wider than the column was seen
 }
 
 func (p *parser) found(format string) {

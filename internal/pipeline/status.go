@@ -172,7 +172,7 @@ func (b *Belt) processStatus(in mta.Instance, now time.Time) view.ProcessStatus 
 	n, _ := b.procs[in.Name].counts()
 	for role := mta.RoleDispatcher; role < mta.NumRoles; role++ {
 		s.Roles[role.String()] = n[role]
-		if role <= mta.RoleJobController && n[role] == 0 {
+		if role <= mta.RoleJobController && n[role] == 0 && !in.NeverRan {
 			s.Missing = append(s.Missing, role.String())
 		}
 	}

@@ -158,7 +158,22 @@ func Detect(ctx context.Context, h adapter.Host, adapters []adapter.Adapter) ([]
 		}
 		list = append(list, found...)
 	}
-	return list, errors.Join(failed...)
+	return worthWatching(list), errors.Join(failed...)
+}
+
+// worthWatching leaves out instances that were configured and never started,
+// as a package leaves them behind, unless there is nothing else.
+func worthWatching(list []mta.Instance) []mta.Instance {
+	var used []mta.Instance
+	for _, in := range list {
+		if !in.NeverRan {
+			used = append(used, in)
+		}
+	}
+	if len(used) == 0 {
+		return list
+	}
+	return used
 }
 
 // Ports gives the ports on which the instances accept SMTP, each once.

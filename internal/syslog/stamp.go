@@ -70,11 +70,12 @@ func (r *Reader) latestYear(t *time.Time, f fields, ref time.Time) bool {
 			continue
 		}
 		*t = f.in(y, r.loc)
-		if u := t.Unix(); u > limit {
+		u := t.Unix()
+		if u > limit {
 			next = u
 			continue
 		}
-		r.bsd.lo, r.bsd.hi = t.Unix()-day, next-day
+		r.bsd.lo, r.bsd.hi = u-day, min(next, u+365*day)-day
 		return true
 	}
 	return false

@@ -123,7 +123,11 @@ func (f *follower) place() place {
 		p.At = &m
 	}
 	for _, lf := range f.late {
-		p.Late = append(p.Late, lf.mark())
+		// An empty file has nothing but its inode, which another may have by
+		// the time the place is used.
+		if len(lf.head) > 0 {
+			p.Late = append(p.Late, lf.mark())
+		}
 	}
 	return p
 }
@@ -131,11 +135,17 @@ func (f *follower) place() place {
 // atEnd looks what to do when the current file has nothing more to read.
 func (f *follower) atEnd(ctx context.Context) (bool, error) {
 	if len(f.chain) > 0 {
-		if len(f.chain) > 1 || f.settled() || f.hurried() {
-			return true, f.advance(ctx)
+		hurried := f.hurried()
+		switch {
+		case len(f.chain) > 1 || f.cur.copied:
+		case f.nextIsEmpty() && time.Since(f.rotated) < f.cfg.LateFor:
+			f.fine()
+			return false, f.sink.Idle(ctx, f.src.Name())
+		case !f.settled() && !hurried:
+			f.cur.quiet++
+			return false, nil
 		}
-		f.cur.quiet++
-		return false, nil
+		return true, f.advance(ctx)
 	}
 	st, err := os.Stat(f.src.Path)
 	switch {
@@ -187,6 +197,13 @@ func (f *follower) rotatedAway(ctx context.Context, st fs.FileInfo) (bool, error
 	f.tellSkipped(fd)
 	f.chain = fd.newer
 	return true, f.advance(ctx)
+}
+
+// nextIsEmpty reports whether the next file is the log itself and still empty:
+// its writers may not have reopened it yet.
+func (f *follower) nextIsEmpty() bool {
+	st, err := os.Stat(f.src.Path)
+	return err == nil && st.Size() == 0 && f.chain[0].is(st)
 }
 
 // settled reports whether nobody is likely to write into the current file.

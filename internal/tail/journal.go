@@ -37,6 +37,7 @@ type journal struct {
 	text    []byte    // the batch that grows
 	cut     int
 	heard   bool // the present journalctl has given an entry
+	partial bool // the present journalctl says that it may not read all
 	blind   mta.BlindSpot
 }
 
@@ -56,7 +57,7 @@ func followJournal(ctx context.Context, cfg Config, src mta.LogSource, stored st
 	}
 	wait := journalRetry
 	for {
-		j.heard = false
+		j.heard, j.partial = false, false
 		cause, err := j.run(ctx)
 		if err != nil {
 			return err
@@ -235,6 +236,7 @@ func (j *journal) flush(ctx context.Context) error {
 func (j *journal) listen(said string) {
 	switch {
 	case strings.Contains(said, "not seeing messages") || strings.Contains(said, "insufficient permissions"):
+		j.partial = true
 		j.setBlind(mta.BlindUnreadable, "the journal cannot be read, or not all of it: "+said,
 			"let mtawatch read it: usermod -aG systemd-journal mtawatch, then restart mtawatch")
 	case !j.heard && strings.Contains(said, "No journal files"):
@@ -273,8 +275,8 @@ func (j *journal) setBlind(kind mta.BlindKind, text, advice string) {
 
 // fine takes back what setBlind told.
 func (j *journal) fine() {
-	if j.blind.Kind == "" || j.blind.Kind == mta.BlindUnreadable {
-		return // more rights need a new journalctl
+	if j.blind.Kind == "" || j.partial {
+		return
 	}
 	j.blind = mta.BlindSpot{}
 	j.sink.Blind(j.src.Name(), nil)

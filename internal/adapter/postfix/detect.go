@@ -155,6 +155,7 @@ func (d *detector) services(c *candidate, s *settings) []string {
 	if bad > 0 {
 		c.Notes = append(c.Notes, fmt.Sprintf("%s: %d entries with fewer than 8 fields; run `postconf -M -c %s`", file, bad, c.ConfigDir))
 	}
+	list = enabled(list, s.list("master_service_disable"))
 	services, servicesRead := "", false
 	port := func(name string) uint16 {
 		if p := wellKnownPort(name); p != 0 {
@@ -237,10 +238,15 @@ func (d *detector) match() {
 		}
 	}
 	d.sameNames()
-	var stopped []*candidate
+	var stopped []*candidate // those to which an unseen master may belong
 	for i := range d.found {
 		if c := &d.found[i]; !c.Running {
-			stopped = append(stopped, c)
+			if d.mayRun(c) {
+				stopped = append(stopped, c)
+			} else {
+				c.NeverRan = true
+				c.Notes = append(c.Notes, fmt.Sprintf("this instance is configured but has never run: there is no %s", c.pidFile))
+			}
 			if d.blind != "" {
 				c.Notes = append(c.Notes, d.blind)
 			}
@@ -258,12 +264,19 @@ func (d *detector) match() {
 	}
 }
 
+// mayRun is false when the instance has surely never run: a master leaves its
+// pid file behind when it ends.
+func (d *detector) mayRun(c *candidate) bool {
+	_, err := d.h.Lstat(rooted(c.pidFile))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // sameNames notes instances whose log lines cannot be told apart.
 func (d *detector) sameNames() {
 	for i := range d.found {
 		for j := range i {
 			a, b := &d.found[j], &d.found[i]
-			if a.Name == b.Name && (a.Running && b.Running || a.ConfigDir == "" && b.ConfigDir == "") {
+			if a.Name == b.Name {
 				b.Notes = append(b.Notes, fmt.Sprintf("this instance and that of %s both log as %q: their events cannot be told apart; set multi_instance_name in the main.cf of one", cmp.Or(a.ConfigDir, a.QueueDir), b.Name))
 				break
 			}

@@ -40,7 +40,7 @@ func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) 
 	var h syslog.Header
 	if !p.heads.Parse(&h, line.Text, line.Ref) {
 		if p.mentionsUs(line.Text) {
-			return dst, adapter.Malformed("head of line", line.Text)
+			return dst, adapter.Malformed("time", line.Text)
 		}
 		return dst, nil
 	}
@@ -234,12 +234,13 @@ func parseQueuedOther(e *mta.Event, prog program, s string) error {
 	if prog == progPostsuper {
 		return parsePostsuperID(e, s)
 	}
-	if i := strings.Index(s, " notification: "); i > 0 {
-		return parseNotification(e, s[:i], s[i+len(" notification: "):])
-	}
 	if i := strings.IndexByte(s, ':'); i > 0 && i+2 <= len(s) {
-		if act, ok := policyAction(s[:i]); ok {
-			return parsePolicy(e, act, s[:i], strings.TrimPrefix(s[i+1:], " "))
+		word, rest := s[:i], strings.TrimPrefix(s[i+1:], " ")
+		if act, ok := policyAction(word); ok {
+			return parsePolicy(e, act, word, rest)
+		}
+		if what, ok := strings.CutSuffix(word, " notification"); ok {
+			return parseNotification(e, what, rest)
 		}
 	}
 	if rest, ok := strings.CutPrefix(s, "status=deferred ("); ok {

@@ -7,19 +7,15 @@ import (
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
-// daemonRole gives the role of a Postfix program by its name.
+// daemonRole gives the role of a Postfix program or service by its name.
 func daemonRole(name string) mta.Role {
 	switch name {
 	case "master":
 		return mta.RoleDispatcher
-	case "qmgr", "oqmgr", "nqmgr":
-		return mta.RoleJobController
-	case "smtpd", "postscreen":
-		return mta.RoleSMTPServer
-	case "smtp", "lmtp", "relay", "local", "virtual", "pipe", "error", "retry", "discard":
+	case "relay": // the usual second service of smtp
 		return mta.RoleDelivery
 	}
-	return mta.RoleOther
+	return roleOf(name)
 }
 
 // daemon makes a daemon event.

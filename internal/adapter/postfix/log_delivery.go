@@ -23,10 +23,14 @@ func parseDelivery(e *mta.Event, s string) error {
 	for len(s) > 4 && s[0] == ',' && s[1] == ' ' {
 		field := s[2:]
 		if status, ok := strings.CutPrefix(field, "status="); ok {
+			if !e.HasDelay { // a status within an address of a line that was cut
+				return adapter.Malformed("delay", s)
+			}
 			return parseStatus(e, status)
 		}
 		if s, ok = deliveryField(e, field); !ok {
-			return adapter.Malformed("delivery", field)
+			key, _, _ := strings.Cut(field, "=")
+			return adapter.Malformed(key[:min(len(key), 20)], field)
 		}
 	}
 	return adapter.Malformed("status", s)

@@ -133,6 +133,9 @@ func attributeStart(s string) int {
 
 // isAttribute reports whether s begins with a blank and an attribute.
 func isAttribute(s string) bool {
+	if len(s) < 6 || s[0] != ' ' {
+		return false
+	}
 	return strings.HasPrefix(s, " from=<") || strings.HasPrefix(s, " to=<") || strings.HasPrefix(s, " proto=") ||
 		strings.HasPrefix(s, " helo=<") || strings.HasPrefix(s, " sasl_username=<")
 }
@@ -146,9 +149,9 @@ func parseAttributes(e *mta.Event, s string) (rest string, err error) {
 			return s, adapter.Malformed("attributes", s)
 		}
 		if key == "proto" {
-			end := strings.IndexAny(value, " ,:")
-			if end < 0 {
-				end = len(value)
+			end := 0
+			for end < len(value) && value[end] != ' ' && value[end] != ',' && value[end] != ':' {
+				end++
 			}
 			s = value[end:]
 		} else {

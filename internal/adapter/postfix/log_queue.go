@@ -56,12 +56,12 @@ func parseQueuedSize(e *mta.Event, s string) error {
 // hold anything and is empty when the message had none.
 func parseMessageID(e *mta.Event, s string) error {
 	if strings.HasPrefix(s, "<") {
-		end := strings.LastIndexByte(s, '>')
+		end := strings.Index(s, "> ") // a comment follows
 		if end < 0 {
-			return adapter.Malformed("message id", s)
+			end = len(s) - 1
 		}
-		if first := strings.IndexByte(s, '>'); first+1 < len(s) && s[first+1] == ' ' {
-			end = first // a comment follows
+		if s[end] != '>' {
+			return adapter.Malformed("message id", s)
 		}
 		s = s[1:end]
 	}

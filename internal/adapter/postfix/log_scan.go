@@ -67,7 +67,7 @@ func cutAddress(s string) (addr, rest string, ok bool) {
 	i := 0
 	if len(s) > 0 && s[0] == '"' {
 		if i = quotedEnd(s); i < 0 {
-			i = 0
+			return "", s, false
 		}
 	}
 	for {
@@ -153,6 +153,9 @@ func cutNumber(s string) (n int64, rest string, ok bool) {
 
 // cutSeconds reads decimal seconds, such as 31 or 0.05.
 func cutSeconds(s string) (d time.Duration, rest string, ok bool) {
+	if len(s) > 1 && s[0] == '0' && s[1] != '.' && s[1]-'0' > 9 {
+		return 0, s[1:], true
+	}
 	n, i := int64(0), 0
 	for ; i < len(s) && s[i]-'0' <= 9; i++ {
 		if i == 9 {
@@ -236,7 +239,7 @@ func setSender(e *mta.Event, addr string) {
 // for it: a command, or CONNECT, "DATA content" and END-OF-MESSAGE.
 func stageOf(word string) mta.Stage {
 	switch word {
-	case "CONNECT":
+	case "CONNECT", "connect":
 		return mta.StageConnect
 	case "HELO", "EHLO", "LHLO":
 		return mta.StageHELO

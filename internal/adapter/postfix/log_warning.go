@@ -48,10 +48,16 @@ func parseWarning(e *mta.Event, prog program, sev mta.Severity, s string) error 
 		return nil
 	}
 	switch {
-	case strings.HasPrefix(s, "hostname "), strings.HasPrefix(s, "Illegal address syntax from "),
-		strings.HasPrefix(s, "non-SMTP command from "):
+	case strings.HasPrefix(s, "hostname "):
+		// "hostname NAME does not resolve to address IP: text": the name is not verified.
+		if i := strings.Index(s, " to address "); i > 0 {
+			e.Client.IP, _, _ = strings.Cut(s[i+len(" to address "):], ": ")
+		}
+	case strings.HasPrefix(s, "non-SMTP command from "):
+		e.Reason = "non-smtp-command"
 		setWarningClient(e, s)
-	case strings.Contains(s, " exceeded: "), strings.HasPrefix(s, "Refusing "):
+	case strings.HasPrefix(s, "Illegal address syntax from "), strings.HasPrefix(s, "Refusing "),
+		strings.Contains(s, " exceeded: "):
 		setWarningClient(e, s)
 	}
 	return nil

@@ -2,6 +2,7 @@ package postfix
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,6 +79,14 @@ func parseOptions(args []string) []option {
 		}
 	}
 	return list
+}
+
+// enabled leaves out what master_service_disable names: "inet", or
+// "smtp/inet".
+func enabled(list []service, disabled []string) []service {
+	return slices.DeleteFunc(list, func(s service) bool {
+		return slices.Contains(disabled, s.kind) || slices.Contains(disabled, s.name+"/"+s.kind)
+	})
 }
 
 // option gives the last value of an -o setting.

@@ -82,12 +82,12 @@ func (c *counter) dir(name string, depth int) error {
 		if depth > 0 && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return err
+		return absolute(err)
 	}
 	defer f.Close()
 	d, ok := f.(fs.ReadDirFile)
 	if !ok {
-		return &fs.PathError{Op: "read", Path: name, Err: errors.New("not a directory")}
+		return &fs.PathError{Op: "read", Path: "/" + name, Err: errors.New("not a directory")}
 	}
 	var below []string
 	for {
@@ -107,14 +107,14 @@ func (c *counter) dir(name string, depth int) error {
 			if depth > 0 && errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
-			return err
+			return absolute(err)
 		}
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
 	}
 	if len(below) > 0 && depth == maxHashDepth {
-		return fmt.Errorf("read %s: more than %d levels of hash directories", name, maxHashDepth)
+		return fmt.Errorf("read /%s: more than %d levels of hash directories", name, maxHashDepth)
 	}
 	for _, n := range below {
 		if err := c.dir(name+"/"+n, depth+1); err != nil {
@@ -122,6 +122,14 @@ func (c *counter) dir(name string, depth int) error {
 		}
 	}
 	return nil
+}
+
+// absolute gives a file error with the path as an operator knows it.
+func absolute(err error) error {
+	if pe, ok := err.(*fs.PathError); ok && !path.IsAbs(pe.Path) {
+		return &fs.PathError{Op: pe.Op, Path: "/" + pe.Path, Err: pe.Err}
+	}
+	return err
 }
 
 func (c *counter) add(id string) {

@@ -41,7 +41,7 @@ func roles(inst mta.Instance, procs []mta.Process) []mta.Role {
 	}
 	for i := range procs {
 		p := &procs[i]
-		if _, known := depth[p.PID]; !known && inst.QueueDir != "" && p.Cwd == inst.QueueDir && p.PPID == 1 && p.Name != "master" && isDaemon(p) {
+		if _, known := depth[p.PID]; !known && inst.QueueDir != "" && p.Cwd == inst.QueueDir && p.Name != "master" && isDaemon(p) {
 			list[i] = roleOf(p.Name)
 		}
 	}

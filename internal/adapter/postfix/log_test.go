@@ -1,0 +1,163 @@
+package postfix
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+var testRef = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// goldenLines gives every line of the goldens.
+func goldenLines(t testing.TB) (lines []string) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range txtar.Parse(data).Files {
+			if f.Name == "log" {
+				lines = append(lines, strings.Split(strings.TrimSuffix(string(f.Data), "\n"), "\n")...)
+			}
+		}
+	}
+	if len(lines) < 200 {
+		t.Fatalf("found %d lines in the goldens, want more", len(lines))
+	}
+	return lines
+}
+
+func TestParseAllocatesNothing(t *testing.T) {
+	p := newParser(adapter.ParserConfig{})
+	events := make([]mta.Event, 0, 4)
+	for _, l := range goldenLines(t) {
+		if _, err := p.Parse(events, adapter.Line{Text: l, Ref: testRef}); err != nil {
+			continue // an error may allocate
+		}
+		n := testing.AllocsPerRun(5, func() {
+			_, _ = p.Parse(events, adapter.Line{Text: l, Ref: testRef})
+		})
+		if n != 0 {
+			t.Errorf("%v allocations for %s", n, l)
+		}
+	}
+}
+
+// TestParseCut cuts every line at every byte: neither a panic, nor a status,
+// number or queue id that the whole line does not have.
+func TestParseCut(t *testing.T) {
+	p := newParser(adapter.ParserConfig{})
+	var whole, events []mta.Event
+	for _, l := range goldenLines(t) {
+		var err error
+		if whole, err = p.Parse(whole[:0], adapter.Line{Text: l, Ref: testRef}); err != nil {
+			continue // cut already
+		}
+		for i := range len(l) {
+			events, err = p.Parse(events[:0], adapter.Line{Text: l[:i], Ref: testRef})
+			if err != nil && len(events) > 0 {
+				t.Fatalf("events and an error for %q", l[:i])
+			}
+			for j := range events {
+				checkCut(t, l[:i], &events[j], whole)
+			}
+		}
+	}
+}
+
+func checkCut(t *testing.T, line string, e *mta.Event, whole []mta.Event) {
+	t.Helper()
+	if len(whole) == 0 {
+		t.Errorf("%q gives a %v, the whole line nothing", line, e.Kind)
+		return
+	}
+	w := &whole[0]
+	if e.Kind == mta.KindAuth && len(whole) > 1 {
+		w = &whole[1]
+	}
+	if e.Severity != 0 && e.Kind == mta.KindWarning && e.Severity == w.Severity && strings.HasSuffix(line, e.Text) {
+		return // a warning with what is left of its text
+	}
+	if e.Kind != w.Kind || e.Status != w.Status || e.QueueID != w.QueueID || !e.Time.Equal(w.Time) || e.PID != w.PID {
+		t.Errorf("%q gives %v %v %s, the whole line %v %v %s", line, e.Kind, e.Status, e.QueueID, w.Kind, w.Status, w.QueueID)
+	}
+	if e.Size != w.Size || e.Recipients != w.Recipients || e.Delay != w.Delay || e.Delays != w.Delays {
+		t.Errorf("%q gives other numbers than the whole line", line)
+	}
+	if e.Code != w.Code && e.Code != 0 || e.DSN != w.DSN && e.DSN != "" {
+		t.Errorf("%q gives codes %d %s, the whole line %d %s", line, e.Code, e.DSN, w.Code, w.DSN)
+	}
+	if !strings.HasPrefix(w.MessageID, e.MessageID) { // one without brackets has no end to be seen
+		t.Errorf("%q gives message id %q, the whole line %q", line, e.MessageID, w.MessageID)
+	}
+	for _, s := range [][2]string{{e.From, w.From}, {e.To, w.To}, {e.Client.IP, w.Client.IP}, {e.Client.Name, w.Client.Name},
+		{e.Relay.IP, w.Relay.IP}, {e.Relay.Name, w.Relay.Name}, {e.Client.HELO, w.Client.HELO}} {
+		if s[0] != s[1] && s[0] != "" {
+			t.Errorf("%q gives %q, the whole line %q", line, s[0], s[1])
+		}
+	}
+}
+
+func TestParseAppends(t *testing.T) {
+	p := newParser(adapter.ParserConfig{})
+	events, err := p.Parse(nil, adapter.Line{Text: benchLines[0], Ref: testRef})
+	if err != nil || len(events) != 1 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	first := events[0]
+	if events, err = p.Parse(events, adapter.Line{Text: benchLines[1], Ref: testRef}); err != nil || len(events) != 2 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	if d := cmp.Diff(first, events[0]); d != "" {
+		t.Errorf("the first event changed:\n%s", d)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, l := range goldenLines(f) {
+		f.Add(l)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		fresh, used := newParser(adapter.ParserConfig{}), newParser(adapter.ParserConfig{})
+		in := adapter.Line{Text: line, Ref: testRef}
+		kept := []mta.Event{{Kind: mta.KindConnect}}
+		a, errA := fresh.Parse(kept, in)
+		if _, err := used.Parse(nil, adapter.Line{Text: benchLines[5], Ref: testRef}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := used.Parse(nil, in); (err == nil) != (errA == nil) {
+			t.Fatalf("%v at first, then %v", errA, err)
+		}
+		b, _ := used.Parse(kept[:1:1], in)
+		if errA != nil && len(a) != 1 {
+			t.Fatalf("%d events with %v", len(a)-1, errA)
+		}
+		if d := cmp.Diff(a, b); d != "" {
+			t.Errorf("not the same the second time:\n%s", d)
+		}
+		for _, e := range a[1:] {
+			if e.Time.IsZero() || e.Instance == "" || e.Program == "" || e.Kind == mta.KindNone {
+				t.Errorf("event without time, instance, program or kind: %+v", e)
+			}
+			if e.Cause != mta.CauseNone {
+				t.Errorf("the parser set cause %v", e.Cause)
+			}
+			if e.Kind == mta.KindDelivery && e.Status == mta.StatusNone {
+				t.Error("delivery without status")
+			}
+		}
+	})
+}
