@@ -198,6 +198,19 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestStaleTable shows that a table from a time when the queue was empty is
+// asked for again.
+func TestStaleTable(t *testing.T) {
+	s := &source{stale: true}
+	status, got, _ := run(t, s, "queue")
+	if status != 0 || !strings.Contains(got, "example.net") {
+		t.Errorf("status %d, got\n%s", status, got)
+	}
+	if want := (view.QueueQuery{Top: 20, Fresh: true}); !cmp.Equal(s.asked, want) {
+		t.Errorf("last asked %+v, want %+v", s.asked, want)
+	}
+}
+
 // TestJSON shows that every reading command gives one JSON value a line and
 // nothing else.
 func TestJSON(t *testing.T) {
