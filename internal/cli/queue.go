@@ -158,7 +158,7 @@ func wanted(q view.MessageQuery, m mta.QueuedMessage) bool {
 	if q.Queue != "" && m.Queue != q.Queue || q.ID != "" && m.QueueID != q.ID {
 		return false
 	}
-	if q.Sender == "<>" && m.Sender != "" || q.Sender != "" && q.Sender != "<>" && !strings.EqualFold(m.Sender, q.Sender) {
+	if q.Sender != "" && !strings.EqualFold(strings.Trim(q.Sender, "<>"), m.Sender) { // <> is the null sender
 		return false
 	}
 	if q.Destination == "" {
