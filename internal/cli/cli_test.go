@@ -125,8 +125,8 @@ postfix-out  deferred        11         2h 5m
 		{name: "failures", args: "failures", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
 why: connect-timeout 11
 
-DESTINATION  CAUSE            AT FAULT             DEFERRED  BOUNCED  SENT  FIRST     LAST      LAST REPLY
-example.net  connect-timeout  the network between        11        0     3  11:50:00  12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
+DESTINATION  CAUSE            AT FAULT     DEFERRED  BOUNCED  SENT  FIRST     LAST      LAST REPLY
+example.net  connect-timeout  the network        11        0     3  11:50:00  12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
 and 2 failures in other rows: see --top
 `},
 		{name: "rejects", args: "failures --inbound", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
