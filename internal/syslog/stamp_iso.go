@@ -129,5 +129,5 @@ func scanISO(s string) (f fields, ok bool) {
 	if _, ok = f.clock(s[11:]); !ok {
 		return f, false
 	}
-	return f, f.valid(f.year)
+	return f, f.year >= firstYear && f.valid(f.year)
 }
