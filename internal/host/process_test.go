@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -172,6 +174,20 @@ func TestProcessesUnprivileged(t *testing.T) {
 	p, ok := processes(t, New(Config{}))[1]
 	if !ok || p.Name == "" || p.UID != 0 || p.Start.IsZero() || p.Exe != "" || p.Cwd != "" {
 		t.Errorf("process 1: %+v, %v", p, ok)
+	}
+}
+
+func TestProcessesHidden(t *testing.T) {
+	if !inNamespace(t, 65534, func() {
+		if err := unix.Mount("proc", "/proc", "proc", 0, "hidepid=2"); err != nil {
+			t.Fatal(err)
+		}
+	}) {
+		return
+	}
+	list, err := New(Config{}).Processes(t.Context())
+	if !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("got %d processes, %v", len(list), err)
 	}
 }
 
