@@ -114,7 +114,7 @@ func TestSocketsLive(t *testing.T) {
 			var c mta.Connections
 			eventually(t, "CLOSE_WAIT and TIME_WAIT", func() bool {
 				c = sockets(t, tt.machine, 587, 25, 2525, 25)
-				return c.Ports[0].States[mta.TCPCloseWait] == 1 && c.Ports[0].States[mta.TCPTimeWait] == 1
+				return c.Ports[0].States[mta.TCPCloseWait] == 1 && c.Ports[0].States[mta.TCPTimeWait] == 1 && c.Ports[0].AcceptQueue+c.Ports[1].AcceptQueue == 2
 			})
 			if diff := gocmp.Diff(busyTables(tt.limit), c.Ports, sameAddr); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
