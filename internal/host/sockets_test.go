@@ -362,12 +362,14 @@ func FuzzEachMessage(f *testing.F) {
 }
 
 func BenchmarkSockets(b *testing.B) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	// Below the ports that the kernel gives to clients, else one of ours may
+	// get the same.
+	const port = 24925
+	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	port := uint16(l.Addr().(*net.TCPAddr).Port)
 	for i := range 2000 {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))}}
 		c, err := d.Dial("tcp4", l.Addr().String())
@@ -385,8 +387,11 @@ func BenchmarkSockets(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c, err := m.Sockets(b.Context(), []uint16{port})
-		if err != nil || c.Ports[0].Sources != 2000 {
+		if err != nil {
 			b.Fatal(err)
+		}
+		if p := c.Ports[0]; p.Sources != 2000 || p.States[mta.TCPEstablished] != 2000 {
+			b.Fatalf("%d sources, states %v, %s", p.Sources, p.States, c.Unknown)
 		}
 	}
 }
