@@ -293,12 +293,13 @@ func (f *follower) overtaken() bool {
 		fd.closeAll()
 		return false // the bytes read are good; what lies between cannot be seen
 	}
-	between := false
+	between, here := false, false
 	for _, lf := range fd.newer {
 		other := lf.ino != f.cur.ino || lf.dev != f.cur.dev
+		here = here || !other
 		between = between || other && lf.size > 0 && !f.watchedLate(lf) && !slices.Contains(f.empty, lf.id())
 	}
-	if !between || !fd.exists {
+	if !between || !here {
 		fd.closeAll()
 		return false
 	}
