@@ -140,7 +140,7 @@ func compile(entries []entry) *Classifier {
 			}
 		}
 	}
-	number([]term{{text: suspendedPhrase}}, false)
+	number([]term{newTerm(suspendedPhrase)}, false)
 	for _, codes := range []bool{false, true} {
 		for _, e := range entries {
 			all, none := terms(e.words)

@@ -7,6 +7,7 @@ var greylistRules = []entry{
 	{greylisted, "graylist", "451 4.7.1 Graylisted, try again in 5 minutes"},
 	{greylisted, "grey list", "451 4.3.2 Your host is on a grey list for now"},
 	{greylisted, "gray list", "451 4.3.2 Your host is on a gray list for now"},
+	{greylisted, "/sqlgrey", "450 4.7.1 sqlgrey: wait 5 minutes"},
 	{greylisted, "/postgrey", "450 4.7.1 see http://isg.example.net/projects/postgrey/"},
 }
 

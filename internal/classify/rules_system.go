@@ -151,7 +151,7 @@ var systemRules = []entry{
 // weakRules are words that tell something only when nothing better was said.
 var weakRules = []entry{
 	{content, "_spam_", "554 5.7.1 Spam"},
-	{content, "spam", "554 5.7.1 Antispam says no"},
+	{content, "antispam", "554 5.7.1 Antispam says no"},
 	{unknownUser, "undeliverable address", "550 undeliverable address"},
 	{unknownUser, "_user & not exist", "550 user bob does not exist"},
 	{unknownUser, "_user & unknown", "550 user (bob) unknown"},

@@ -224,6 +224,12 @@ func (s *scanner) feed(from, to int) {
 			state &^= hitBit
 			s.hit(state)
 		}
+		if state == 0 {
+			// No phrase goes on here: to the next edge.
+			for i+1 < len(word) && byteClasses[word[i+1]] != classSpace {
+				i++
+			}
+		}
 	}
 	state = next[state+classSpace]
 	if state&hitBit != 0 {
