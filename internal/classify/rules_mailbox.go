@@ -76,6 +76,7 @@ var mailboxRules = []entry{
 	{unknownUser, "invalid recipient", "550 5.1.1 Invalid recipient"},
 	{unknownUser, "invalid mailbox", "550 Invalid mailbox"},
 	{unknownUser, "invalid user", "550 Invalid user"},
+	{unknownUser, "malformed address", "501 malformed address"},
 	{unknownUser, "invalid address", "501 Invalid address"},
 	{unknownUser, "not a valid recipient", "550 bob is not a valid recipient"},
 	{unknownUser, "not a valid mailbox", "550 bob is not a valid mailbox"},

@@ -22,7 +22,7 @@ var policyRules = []entry{
 	{greylisted, "please come back", "451 4.7.1 Please come back in a while"},
 	{greylisted, "temporarily rejected try later & =450", "450 4.7.1 temporarily rejected, try later"},
 	{greylisted, "try again later & =4.2.0 ! mailbox ! load ! busy", "450 4.2.0 <bob@example.com>: Recipient address rejected: Try again later"},
-	{greylisted, "try again later & =4.7.1 & =450", "450 4.7.1 <bob@example.com>: Please try again later"},
+	{greylisted, "try again later & =4.7.1 ! service unavailable ! load ! busy", "451 4.7.1 <bob@example.com>: Please try again later"},
 	{greylisted, "try again in & minutes & =4", "451 4.7.1 Please try again in 10 minutes"},
 	{greylisted, "temporarily deferred & new sender", "451 Temporarily deferred, new sender"},
 
@@ -66,6 +66,7 @@ var policyRules = []entry{
 	{authentication, "spoof", "550 5.7.1 Message looks spoofed"},
 
 	// Virus and content.
+	{localResource, "error in processing & _failed", "451 4.5.0 Error in processing, id=12345-01, virus_scan FAILED"},
 	{content, "virus", "554 5.7.1 Virus found in message"},
 	{content, "malware", "554 5.7.1 Malware found"},
 	{content, "infected", "554 5.7.1 Message is infected: Eicar-Test-Signature"},

@@ -18,6 +18,7 @@ var systemRules = []entry{
 
 	// Names.
 	{dnsFailure, "temporary failure in name resolution", "Temporary failure in name resolution"},
+	{dnsFailure, "malformed dns", "Malformed DNS server reply"},
 	{dnsFailure, "servfail", "DNS answered SERVFAIL"},
 	{dnsFailure, "name server timeout", "name server timeout"},
 	{dnsFailure, "dns timeout", "451 DNS timeout"},
@@ -50,6 +51,7 @@ var systemRules = []entry{
 	{connectTimeout, "connect timeout", "connect timeout"},
 	{connectTimeout, "no answer from host", "4.4.1 No answer from host"},
 	{connectRefused, "connection refused ! said", "H=mx1.example.net [192.0.2.7] Connection refused"},
+	{unreachable, "address family not supported", "Address family not supported by protocol"},
 	{unreachable, "no route to host", "H=mx1.example.net [192.0.2.7]: No route to host"},
 	{unreachable, "network is unreachable", "H=mx1.example.net [2001:db8::7]: Network is unreachable"},
 	{unreachable, "network unreachable", "Network unreachable"},
@@ -75,6 +77,7 @@ var systemRules = []entry{
 
 	// Own side.
 	{localResource, "cannot allocate memory ! said", "fork: Cannot allocate memory"},
+	{localResource, "policy service ! said", "451 4.3.5 policy service is not there"},
 	{localResource, "no space left on device ! said", "write: No space left on device"},
 	{localResource, "too many open files ! said", "open: Too many open files"},
 	{localResource, "out of memory ! said", "Out of memory"},
@@ -179,6 +182,8 @@ var weakRules = []entry{
 	{remoteUnavailable, "try again later & =4", "451 Please try again later"},
 	{remoteUnavailable, "try later & =4", "451 Please try later"},
 	{remoteUnavailable, "service unavailable", "Service unavailable"},
+	{tooBig, "size limit", "552 Size limit reached"},
+	{content, "malformed", "554 malformed"},
 	{tooBig, "too large", "552 too large"},
 	{tooBig, "too big", "552 too big"},
 	{mailboxBusy, "_locked_", "locked"},
