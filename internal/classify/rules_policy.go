@@ -225,7 +225,7 @@ var policyRules = []entry{
 	{blocked, "policy restriction", "554 5.7.1 Policy restrictions in force"},
 	{blocked, "policy reason", "550 5.7.1 Refused for policy reasons"},
 	{blocked, "policy violation", "550 5.7.1 Policy violation"},
-	{greylisted, "intentional policy rejection", "451 4.7.1 <bob@example.com>: Recipient address rejected: Intentional policy rejection, please try again later"},
+	{greylisted, "intentional policy rejection", "450 4.7.0 <bob@example.com>: Recipient address rejected: Intentional policy rejection"},
 	{blocked, "policy reject", "554 5.7.1 Policy rejection"},
 	{blocked, "organization policy", "550 5.7.1 Rejected by organization policy"},
 	{blocked, "restricted to", "550 5.7.1 Delivery restricted to members"},
