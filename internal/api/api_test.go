@@ -92,40 +92,47 @@ func TestTrace(t *testing.T) {
 	same(t, steps, []view.TraceStep{theStep()})
 	same(t, seen, []view.Progress{theProgress()})
 	same(t, s.asked, q)
+}
 
+func TestTraceEnds(t *testing.T) {
+	q := view.TraceQuery{Text: "b@example.net"}
+	more := func(view.TraceStep) bool { return true }
+	quiet := func(view.Progress) {}
 	t.Run("stopped by the reader", func(t *testing.T) {
-		sum, err := c.Trace(t.Context(), q, func(view.TraceStep) bool { return false }, func(view.Progress) {})
+		c := api.NewClient(serve(t, &source{}), 0)
+		sum, err := c.Trace(t.Context(), q, func(view.TraceStep) bool { return false }, quiet)
 		if err != nil || !sum.Limited || sum.Steps != 1 {
 			t.Errorf("got %+v, %v; want one step, limited", sum, err)
 		}
 	})
-	t.Run("error after the first step", func(t *testing.T) {
-		s.traceErr = view.Advise(errors.New("read log: gone"), "look for it")
-		defer func() { s.traceErr = nil }()
-		_, err := c.Trace(t.Context(), q, func(view.TraceStep) bool { return true }, func(view.Progress) {})
-		if err == nil || err.Error() != "read log: gone" || view.AdviceOf(err) != "look for it" {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("error at once", func(t *testing.T) {
-		s.err = view.Advise(errors.New("no log"), "name one")
-		defer func() { s.err = nil }()
-		_, err := c.Trace(t.Context(), q, func(view.TraceStep) bool { return true }, func(view.Progress) {})
-		if err == nil || err.Error() != "no log" || view.AdviceOf(err) != "name one" {
-			t.Errorf("got %v", err)
+	failed := view.Advise(errors.New("read log: gone"), "look for it")
+	for name, s := range map[string]*source{"error after the first step": {traceErr: failed}, "error at once": {err: failed}} {
+		t.Run(name, func(t *testing.T) {
+			_, err := api.NewClient(serve(t, s), 0).Trace(t.Context(), q, more, quiet)
+			if err == nil || err.Error() != "read log: gone" || view.AdviceOf(err) != "look for it" {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	t.Run("one after the other", func(t *testing.T) {
+		c := api.NewClient(serve(t, &source{}), 0)
+		for range 20 {
+			if _, err := c.Trace(t.Context(), q, more, quiet); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 	t.Run("only so many at once", func(t *testing.T) {
-		s.hold = make(chan struct{})
-		defer func() { s.hold = nil }()
+		s := &source{hold: make(chan struct{})}
+		c := api.NewClient(serve(t, s), 0)
 		_, err := c.Trace(t.Context(), q, func(view.TraceStep) bool {
-			_, err := c.Trace(t.Context(), q, func(view.TraceStep) bool { return true }, func(view.Progress) {})
+			_, err := c.Trace(t.Context(), q, more, quiet)
 			if err == nil || !strings.Contains(err.Error(), "1 traces are running") {
 				t.Errorf("second trace: got %v", err)
 			}
 			close(s.hold)
 			return true
-		}, func(view.Progress) {})
+		}, quiet)
 		if err != nil {
 			t.Error(err)
 		}

@@ -146,9 +146,6 @@ func (c *Client) Metrics(context.Context) ([]mta.Sample, error) {
 // Trace implements view.Source. When yield gives false the summary is that
 // of what was seen so far, with Limited set.
 func (c *Client) Trace(ctx context.Context, q view.TraceQuery, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
-	if len(q.Logs) > 0 {
-		return view.TraceSummary{}, fmt.Errorf("trace in named files over %s: %w", c.address, errors.ErrUnsupported)
-	}
 	v := make(query)
 	v.text("text", q.Text)
 	if !q.Since.IsZero() {

@@ -189,22 +189,19 @@ func (h *handler) trace(w http.ResponseWriter, r *http.Request, p *params) {
 		h.fail(w, r, err)
 		return
 	}
+	if r.Method == http.MethodHead {
+		w.Header().Set("Content-Type", typeStream)
+		return
+	}
 	select {
 	case h.traces <- struct{}{}:
-		defer func() { <-h.traces }()
 	default:
 		w.Header().Set("Retry-After", "5")
 		writeError(w, http.StatusTooManyRequests, fmt.Errorf("%d traces are running already", h.opts.MaxTraces), "try again when one has ended")
 		return
 	}
-	if r.Method == http.MethodHead {
-		w.Header().Set("Content-Type", typeStream)
-		return
-	}
 	s := &stream{w: w}
-	sum, err := h.src.Trace(r.Context(), q,
-		func(t view.TraceStep) bool { return s.send(Line{Step: &t}) },
-		func(pr view.Progress) { s.send(Line{Progress: &pr}) })
+	sum, err := h.runTrace(r.Context(), q, s)
 	switch {
 	case err == nil:
 		s.send(Line{Summary: &sum})
@@ -213,6 +210,15 @@ func (h *handler) trace(w http.ResponseWriter, r *http.Request, p *params) {
 	default:
 		s.send(Line{Error: err.Error(), Advice: view.AdviceOf(err)})
 	}
+}
+
+// runTrace gives its token back before the last line is sent, so that who
+// has read that line may ask again at once.
+func (h *handler) runTrace(ctx context.Context, q view.TraceQuery, s *stream) (view.TraceSummary, error) {
+	defer func() { <-h.traces }()
+	return h.src.Trace(ctx, q,
+		func(t view.TraceStep) bool { return s.send(Line{Step: &t}) },
+		func(p view.Progress) { s.send(Line{Progress: &p}) })
 }
 
 // stream writes lines. It may be used from several goroutines: a source may

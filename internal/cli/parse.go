@@ -13,6 +13,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/adapter/all"
 	"github.com/mtawatch/mtawatch/internal/classify"
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/track"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -168,7 +169,7 @@ func (p *parsing) line(line adapter.Line) {
 		return
 	}
 	for i := range p.events {
-		annotate(p.classes, &p.events[i])
+		p.events[i].Cause = track.Cause(p.classes, &p.events[i])
 		p.out = append(p.events[i].AppendJSON(p.out), '\n')
 	}
 	if len(p.out) >= flushAt {
@@ -216,15 +217,4 @@ func (p *parsing) flush() error {
 		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
-}
-
-// annotate names the cause of what failed.
-func annotate(c *classify.Classifier, e *mta.Event) {
-	switch {
-	case e.Cause != mta.CauseNone:
-	case e.Kind == mta.KindReject:
-		e.Cause = c.Cause(e.Reply, e.DSN, int(e.Code))
-	case e.Kind == mta.KindDelivery && (e.Status == mta.StatusDeferred || e.Status == mta.StatusBounced || e.Status == mta.StatusExpired):
-		e.Cause = c.Cause(e.Reply, e.DSN, int(e.Code))
-	}
 }

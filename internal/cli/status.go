@@ -207,7 +207,7 @@ func queueLines(now time.Time, q view.QueueStatus) []string {
 	} else if q.Unknown == "" {
 		lines = append(lines, "not counted yet")
 	}
-	if f := q.FromLog; f != nil {
+	if f := q.FromLog; f != nil && (f.Messages > 0 || !f.Since.IsZero()) { // else the log has told nothing
 		l := "by the log: " + plural(f.Messages, "message")
 		if !f.Oldest.IsZero() {
 			l += ", oldest " + ageText(now, f.Oldest)
@@ -221,7 +221,7 @@ func queueLines(now time.Time, q view.QueueStatus) []string {
 }
 
 func failureLines(f view.FailureStatus) []string {
-	if f.Attempts == nil {
+	if f.Attempts == nil || f.Unknown != "" && nothing(f) {
 		return nil
 	}
 	parts := []string{fmt.Sprintf("%d sent", f.Attempts[mta.StatusSent.String()])}
@@ -239,6 +239,16 @@ func failureLines(f view.FailureStatus) []string {
 		lines = append(lines, "why: "+text)
 	}
 	return lines
+}
+
+// nothing reports figures that are all zero: beside an unknown they measure
+// nothing.
+func nothing(f view.FailureStatus) bool {
+	sum := f.Rejects
+	for _, n := range f.Attempts {
+		sum += n
+	}
+	return sum == 0 && (f.Received == nil || *f.Received == 0)
 }
 
 func connectionLines(c view.ConnectionStatus) []string {

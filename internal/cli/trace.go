@@ -12,13 +12,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/classify"
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/trace"
+	"github.com/mtawatch/mtawatch/internal/track"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 func (t *tool) traceCommand() *cobra.Command {
 	q := view.TraceQuery{}
-	since := ""
+	var since string
+	var logs []string
+	f := parseFlags{}
 	c := t.reading(&cobra.Command{
 		Use:   "trace ID|ADDRESS",
 		Short: "What happened to a message, from the logs, compressed ones too",
@@ -27,25 +33,28 @@ func (t *tool) traceCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			q.Text = strings.Trim(args[0], "<>")
-			return t.trace(c.Context(), q, since)
+			var err error
+			if q.Since, err = sinceTime(since, time.Now()); err != nil {
+				return err
+			}
+			return t.trace(c.Context(), q, f, logs)
 		},
 	})
 	c.Flags().StringVar(&since, "since", "", "only logs written after this: 2h, 3d, or a time such as 2026-11-23T12:00:00Z")
 	c.Flags().IntVar(&q.Limit, "limit", 100, "at most so many messages")
-	c.Flags().StringArrayVar(&q.Logs, "log", nil, "read this `FILE` instead of the mail servers' own logs; may be repeated")
+	c.Flags().StringArrayVar(&logs, "log", nil, "read this `FILE` instead of the mail servers' own logs; may be repeated, oldest first")
+	c.Flags().StringVar(&f.mta, "mta", "postfix", "the mail server that wrote the files of --log: "+mtaNames())
+	c.Flags().StringVar(&f.timezone, "timezone", "", "zone of time stamps without one in the files of --log (default: the machine's)")
+	c.Flags().IntVar(&f.year, "year", 0, "year of the first time stamp without one in the files of --log")
 	return c
 }
 
-func (t *tool) trace(ctx context.Context, q view.TraceQuery, since string) error {
+func (t *tool) trace(ctx context.Context, q view.TraceQuery, f parseFlags, logs []string) error {
 	if q.Text == "" || len(q.Text) > 1024 {
 		return view.Advise(errors.New("trace needs a queue id, a Message-ID or an address"), "see 'mtawatch trace --help'")
 	}
 	if q.Limit < 1 || q.Limit > 10000 {
 		return view.Advise(fmt.Errorf("--limit %d is out of range", q.Limit), "give a number from 1 to 10000")
-	}
-	var err error
-	if q.Since, err = sinceTime(since, time.Now()); err != nil {
-		return err
 	}
 	progress := &bar{p: t.err}
 	var steps []view.TraceStep
@@ -57,9 +66,14 @@ func (t *tool) trace(ctx context.Context, q view.TraceQuery, since string) error
 		}
 		return t.stepJSON(s) == nil
 	}
-	sum, err := t.traceFrom(ctx, func(src view.Source) (view.TraceSummary, error) {
-		return src.Trace(ctx, q, yield, func(p view.Progress) { progress.show(p.What, p.Done, p.Total) })
-	}, len(q.Logs) > 0)
+	show := func(p view.Progress) { progress.show(p.What, p.Done, p.Total) }
+	var sum view.TraceSummary
+	var err error
+	if len(logs) > 0 {
+		sum, err = traceFiles(ctx, q, f, logs, yield, show)
+	} else {
+		sum, err = t.traceFrom(ctx, func(src view.Source) (view.TraceSummary, error) { return src.Trace(ctx, q, yield, show) })
+	}
 	progress.clear()
 	if err != nil {
 		return err
@@ -76,10 +90,23 @@ func (t *tool) trace(ctx context.Context, q view.TraceQuery, since string) error
 	return nil
 }
 
+// traceFiles looks in files that the operator named; that needs neither a
+// daemon nor a mail server on this machine.
+func traceFiles(ctx context.Context, q view.TraceQuery, f parseFlags, logs []string, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
+	a, cfg, err := f.config()
+	if err != nil {
+		return view.TraceSummary{}, err
+	}
+	c := classify.New()
+	tracer := trace.Tracer{Files: logs, NewParser: func() adapter.Parser { return a.Parser(cfg) },
+		Annotate: func(e *mta.Event) { e.Cause = track.Cause(c, e) }}
+	return tracer.Run(ctx, q, yield, progress)
+}
+
 // traceFrom reads the logs itself, for that needs no daemon and does not
 // burden one; when it may not read them, the daemon of this machine may.
-func (t *tool) traceFrom(ctx context.Context, question func(view.Source) (view.TraceSummary, error), named bool) (view.TraceSummary, error) {
-	if t.explicitServer() != "" && !named {
+func (t *tool) traceFrom(ctx context.Context, question func(view.Source) (view.TraceSummary, error)) (view.TraceSummary, error) {
+	if t.explicitServer() != "" {
 		return ask(ctx, t, question)
 	}
 	cfg, err := t.settings()
@@ -87,7 +114,7 @@ func (t *tool) traceFrom(ctx context.Context, question func(view.Source) (view.T
 		return view.TraceSummary{}, err
 	}
 	sum, err := look(ctx, t, cfg, question)
-	if err != nil && !named && (errors.Is(err, fs.ErrPermission) || t.deps.Look == nil) {
+	if err != nil && (errors.Is(err, fs.ErrPermission) || t.deps.Look == nil) {
 		for _, addr := range localAddresses(cfg) {
 			if asked, aerr := question(t.deps.Client(addr)); aerr == nil {
 				return asked, nil
@@ -193,8 +220,12 @@ func stepText(s view.TraceStep) string {
 		fmt.Fprintf(&b, "%s to %s", e.Status, e.To)
 		put("by ", peerText(e.Relay))
 		put("after ", delayText(e))
-		put("cause ", e.Cause.String())
-		put(": ", e.Reply)
+		if e.Cause != mta.CauseNone {
+			b.WriteString(", " + e.Cause.String())
+		}
+		if e.Reply != "" {
+			b.WriteString(": " + e.Reply)
+		}
 	case mta.KindOrigin, mta.KindReceived, mta.KindConnect, mta.KindDisconnect, mta.KindAuth:
 		put("from ", peerText(e.Client))
 		put("as ", e.SASLUser)
@@ -209,7 +240,9 @@ func stepText(s view.TraceStep) string {
 	case mta.KindReject:
 		put("at ", e.Stage.String())
 		put("of ", peerText(e.Client))
-		put(": ", e.Reply)
+		if e.Reply != "" {
+			b.WriteString(": " + e.Reply)
+		}
 	default:
 		put("", e.Reason)
 		put("", e.Text)

@@ -312,11 +312,6 @@ type TraceQuery struct {
 	Text  string
 	Since time.Time // only logs written after; zero: all
 	Limit int       // messages; 0: 100
-
-	// Logs are the files to read instead of those that the instances write;
-	// none: the instances' own. Only a look takes them: the HTTP API does not
-	// carry them, for it must not read files that a request names.
-	Logs []string
 }
 
 // TraceStep is one event of a message that was asked for.

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+func TestClean(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"plain", "user unknown", "user unknown"},
+		{"umlauts stay", "Größe 大", "Größe 大"},
+		{"joiner stays", "a\u200db", "a\u200db"},
+		{"escape", "\x1b[31mred\x1b[0m", "?[31mred?[0m"},
+		{"title", "\x1b]0;x\x07", "?]0;x?"},
+		{"C1", "a\u009b31m", "a?31m"},
+		{"DEL", "a\x7fb", "a?b"},
+		{"line ends", "a\r\nb\tc", "a  b c"},
+		{"line separator", "a\u2028b", "a?b"},
+		{"override", "a\u202eb\u2066c\u200fd", "a?b?c?d"},
+		{"tag characters", "a\U000e0041b", "a?b"},
+		{"no UTF-8", "a\xff\x9bb", "a?b"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := clean(tt.in); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	for _, s := range []string{"", "a", "\x1b[2J", "\u202e", "\xff\xfe", "\U000e0001", "大\u0301"} {
+		f.Add(s, 5)
+	}
+	f.Fuzz(func(t *testing.T, s string, columns int) {
+		got := clean(s)
+		if strings.ContainsFunc(got, hostile) {
+			t.Errorf("%q became %q", s, got)
+		}
+		if columns >= 0 && textWidth(cut(got, columns)) > columns {
+			t.Errorf("%q cut to %d columns: %q", got, columns, cut(got, columns))
+		}
+		if b := safeJSON(mta.AppendJSONString(nil, s)); strings.ContainsFunc(string(b), hostile) {
+			t.Errorf("%q as JSON: %q", s, b)
+		}
+	})
+}
+
+func TestCut(t *testing.T) {
+	tests := []struct {
+		in      string
+		columns int
+		want    string
+	}{
+		{"short", 10, "short"}, {"exactly ten", 11, "exactly ten"}, {"too long for it", 10, "too lon..."},
+		{"大大大大", 8, "大大大大"}, {"大大大大", 7, "大大..."}, {"大大大大", 6, "大..."}, {"abc", 2, "ab"}, {"abc", 0, ""},
+		{"e\u0301e\u0301", 2, "e\u0301e\u0301"},
+	}
+	for _, tt := range tests {
+		if got := cut(tt.in, tt.columns); got != tt.want {
+			t.Errorf("cut %q to %d: got %q, want %q", tt.in, tt.columns, got, tt.want)
+		}
+	}
+}
+
+// TestTableOnTerminal shows that the last column gives way, and that wide
+// runes keep the columns straight.
+func TestTableOnTerminal(t *testing.T) {
+	tests := []struct {
+		name    string
+		columns int
+		want    string
+	}{
+		{"no terminal", 0, "NAME        COUNT  REASON\n大.example      7  a long reason that goes on\nb              12  x\n"},
+		{"wide enough", 80, "NAME        COUNT  REASON\n大.example      7  a long reason that goes on\nb              12  x\n"},
+		{"narrow", 32, "NAME        COUNT  REASON\n大.example      7  a long rea...\nb              12  x\n"},
+		{"too narrow for a reason", 24, "NAME        COUNT\n大.example      7\nb              12\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tab := newTable("NAME", ">COUNT", "REASON")
+			tab.add("大.example", "7", "a long reason that goes on")
+			tab.add("b", "12", "x")
+			var b bytes.Buffer
+			p := newPrinter(&b)
+			p.columns = tt.columns
+			p.print(tab)
+			p.flush()
+			if b.String() != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", b.String(), tt.want)
+			}
+			for line := range strings.Lines(b.String()) {
+				if tt.columns > 0 && textWidth(strings.TrimSuffix(line, "\n")) > tt.columns {
+					t.Errorf("line is wider than the terminal: %q", line)
+				}
+			}
+		})
+	}
+}
+
+func TestColour(t *testing.T) {
+	p := newPrinter(&bytes.Buffer{})
+	if got := p.in(red, "x"); got != "x" {
+		t.Errorf("colour in a file: %q", got)
+	}
+	p.colour = true
+	if got := p.in(red, "x"); got != "\x1b[31mx\x1b[0m" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestBar(t *testing.T) {
+	var b bytes.Buffer
+	p := newPrinter(&b)
+	bar := &bar{p: p}
+	bar.show("mail.log", 1, 2)
+	bar.clear()
+	if b.Len() > 0 {
+		t.Errorf("a bar where there is no terminal: %q", b.String())
+	}
+	p.terminal, p.columns = true, 80
+	bar.show("mail\x1b.log", 1, 2)
+	bar.show("mail\x1b.log", 1, 2)
+	bar.clear()
+	if got, want := b.String(), "\r\x1b[K[############............]  50% of 2 B  mail?.log\r\x1b[K"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestWords(t *testing.T) {
+	tests := []struct{ got, want string }{
+		{bytesText(-1), "unknown size"}, {bytesText(0), "0 B"}, {bytesText(999), "999 B"}, {bytesText(1000), "1.0 kB"},
+		{bytesText(9949), "9.9 kB"}, {bytesText(9960), "10 kB"}, {bytesText(999_700), "1.0 MB"}, {bytesText(12_345_678), "12 MB"},
+		{spanText(-time.Second), "0s"}, {spanText(59 * time.Second), "59s"}, {spanText(60 * time.Second), "1m"},
+		{spanText(3725 * time.Second), "1h 2m"}, {spanText(50 * time.Hour), "2d 2h"}, {windowText(90 * time.Minute), "1h30m"},
+		{plural(1, "message"), "1 message"}, {plural(0, "entry"), "0 entries"}, {plural(2, "process"), "2 processes"}, {plural(3, "address"), "3 addresses"},
+		{topText(map[string]int64{"a": 1, "b": 3, "c": 0, "d": 1}, 2), "b 3, a 1, and 1 more"},
+		{topText(map[string]int{}, 2), ""},
+		{scopeText(mta.ScopeThem), "the receiving site"}, {scopeText(mta.ScopeNone), "-"},
+	}
+	for _, tt := range tests {
+		if tt.got != tt.want {
+			t.Errorf("got %q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+// TestEachRun reads lines through readers of every temper.
+func TestEachRun(t *testing.T) {
+	long := strings.Repeat("x", 3<<20)
+	tests := []struct {
+		name, in string
+		want     []string
+	}{
+		{"empty", "", nil},
+		{"one", "a\n", []string{"a"}},
+		{"no line end", "a\nb", []string{"a", "b"}},
+		{"empty lines", "\n\na\n", []string{"", "", "a"}},
+		{"carriage returns", "a\r\nb\r\n", []string{"a", "b"}},
+		{"hole", "\x00\x00a\n", []string{"a"}},
+		{"long line", "a\n" + long + "\nb\n", []string{"a", long[:maxLine], "b"}},
+		{"long line at the end", "a\n" + long, []string{"a", long[:maxLine]}},
+		{"two long lines", long + "\n" + long + "\nb", []string{long[:maxLine], long[:maxLine], "b"}},
+		{"line over a buffer's end", strings.Repeat("y", chunkSize-chunkLeft-7) + "\nabcdefghijklmnop\nz\n",
+			[]string{strings.Repeat("y", maxLine), "abcdefghijklmnop", "z"}},
+	}
+	for _, tt := range tests {
+		steps := []int{1 << 30, 4096}
+		if len(tt.in) < 1000 { // small steps through a large text take long
+			steps = append(steps, 1, 7)
+		}
+		for _, step := range steps {
+			t.Run(tt.name, func(t *testing.T) {
+				var got []string
+				err := eachRun(&stepReader{text: tt.in, step: step}, func(run string) error {
+					var line string
+					for run != "" {
+						line, run = nextLine(run)
+						got = append(got, line)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if strings.Join(got, "\n") != strings.Join(tt.want, "\n") || len(got) != len(tt.want) {
+					t.Errorf("steps of %d: got %d lines, want %d", step, len(got), len(tt.want))
+				}
+			})
+		}
+	}
+}
