@@ -11,9 +11,10 @@ type Rule struct {
 	Cause mta.Cause
 
 	// Words is a conjunction: "phrase & phrase ! phrase" asks for the first two
-	// and against the third. A phrase is matched without regard to case and to
-	// punctuation, anywhere in the text; "_" asks for the edge of a word. A
-	// phrase that begins with "/" is looked for in host names and URLs too.
+	// and against the third. A phrase begins at the edge of a word and may end
+	// inside one ("throttl"), unless "_" at its end asks for the edge; case and
+	// punctuation do not matter. A phrase that begins with "/" is looked for in
+	// host names and URLs too.
 	// "=550" asks for that SMTP code, "=5.1.1" for that enhanced code, "=x.1.1"
 	// for it in either class, "=4" or "=5" for the class alone.
 	Words string
@@ -129,7 +130,10 @@ func newTerm(text string) term {
 		return term{text: code, code: true}
 	}
 	name, names := strings.CutPrefix(text, "/")
-	return term{text: normal(name), names: names}
+	if text = normal(name); text != "" && text[0] != ' ' {
+		text = " " + text
+	}
+	return term{text: text, names: names}
 }
 
 // normal is a phrase as the automaton sees the text: letters in lower case,

@@ -52,6 +52,7 @@ var blocklistRules = []entry{
 	{blocked, "_listed by", "550 192.0.2.9 is listed by bl.example.net"},
 	{blocked, "_listed on", "550 192.0.2.9 is listed on bl.example.net"},
 	{blocked, "is on a block list", "550 192.0.2.9 is on a block list"},
+	{blocked, "ipblacklist", "550 IP-blacklisted"},
 	{blocked, "blacklist", "550 5.7.1 Your address is blacklisted"},
 	{blocked, "black list", "550 5.7.1 Your address is in our black list"},
 	{blocked, "blocklist", "550 5.7.1 Refused by our blocklist"},

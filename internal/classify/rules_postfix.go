@@ -36,6 +36,7 @@ var postfixRules = []entry{
 	{replyTimeout, "conversation with & timed out while", "conversation with mx1.example.net[192.0.2.7] timed out while receiving the initial server greeting"},
 	{protocolError, "protocol error in", "Protocol error: host mx1.example.net[192.0.2.7] protocol error in reply"},
 	{tlsFailure, "protocol error starttls", "Protocol error: STARTTLS"},
+	{tlsFailure, "does not support starttls", "Protocol error: host mx1.example.net[192.0.2.7] does not support STARTTLS"},
 	{protocolError, "_protocol error_ ! said", "Protocol error"},
 	{remoteUnavailable, "server unavailable or unable to receive mail", "server unavailable or unable to receive mail"},
 

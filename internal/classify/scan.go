@@ -136,10 +136,16 @@ func (s *scanner) code(from, to int) int {
 	if text[at] == '#' || text[at] == '\'' {
 		at++
 	}
-	first := from == 0 || leads(text, from)
 	code, n := parseCode(text[at:to])
 	if n == 0 {
-		return s.enhanced(at, from, first)
+		d, m := parseDSN(text[at:])
+		if m == 0 {
+			return from
+		}
+		if at > from || leads(text, from) {
+			s.setDSN(at, m, d)
+		}
+		return at + m
 	}
 	next := at + n
 	dsnAt := next
@@ -149,15 +155,19 @@ func (s *scanner) code(from, to int) int {
 	if dsnAt < len(text) && text[dsnAt] == '#' {
 		dsnAt++
 	}
-	_, m := parseDSN(text[dsnAt:])
-	same := m > 0 && text[dsnAt] == text[at]
-	if s.codes.smtp == 0 && (first || same) {
+	d, m := parseDSN(text[dsnAt:])
+	if m > 0 && text[dsnAt] == text[at] {
+		if s.codes.smtp == 0 {
+			s.codes.smtp = code
+		}
+		s.setDSN(dsnAt, m, d)
+		return dsnAt + m
+	}
+	first := leads(text, from)
+	if s.codes.smtp == 0 && first {
 		s.codes.smtp = code
 	}
 	switch {
-	case same:
-		s.enhanced(dsnAt, dsnAt, true)
-		return dsnAt + m
 	case next < to && text[next] == '-':
 		return next + 1
 	case next == to || first:
@@ -166,16 +176,11 @@ func (s *scanner) code(from, to int) int {
 	return from
 }
 
-// enhanced takes the enhanced code at at, if one stands there and may be one.
-func (s *scanner) enhanced(at, from int, first bool) int {
-	d, n := parseDSN(s.text[at:])
-	if n == 0 {
-		return from
-	}
-	if s.dsn == "" && (first || at > from) {
+// setDSN notes the enhanced code d of n bytes at at, if it is the first.
+func (s *scanner) setDSN(at, n int, d [3]int) {
+	if s.dsn == "" {
 		s.dsn, s.codes.dsn = s.text[at:at+n], d
 	}
-	return at + n
 }
 
 // leads reports whether a code may stand at i: after a colon or another mark
@@ -218,6 +223,12 @@ func (s *scanner) feed(from, to int) {
 		if state&hitBit != 0 {
 			state &^= hitBit
 			s.hit(state)
+		}
+		if state == 0 {
+			// No phrase goes on here: to the next edge.
+			for i+1 < len(word) && byteClasses[word[i+1]] != classSpace {
+				i++
+			}
 		}
 	}
 	state = next[state+classSpace]

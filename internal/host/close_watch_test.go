@@ -123,7 +123,7 @@ func TestCloseWatchLoss(t *testing.T) {
 	}
 	l := listen(t, "tcp4", "127.0.0.1:2525")
 	w := watchClosed(t, 2525)
-	if err := unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4096); err != nil {
+	if err := unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096); err != nil {
 		t.Fatal(err)
 	}
 	other := watchClosed(t, 2525)

@@ -15,11 +15,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/mtawatch/mtawatch/internal/adapter"
 	"github.com/mtawatch/mtawatch/internal/host"
 )
-
-var _ adapter.Host = (*host.Machine)(nil)
 
 func TestFiles(t *testing.T) {
 	root := t.TempDir()

@@ -17,24 +17,31 @@ import (
 const namespaceEnv = "MTAWATCH_TEST_NAMESPACE"
 
 // inNamespace runs the test that calls it once more, in a network namespace
-// of its own with only the loopback up. It is true in there; outside it is
-// false and the outcome is already that of the inner run. uid other than 0
-// runs a third time, inside the namespace as that user.
-func inNamespace(t *testing.T, uid uint32) bool {
+// of its own with only the loopback up, and a mount namespace. It is true in
+// there; outside it is false and the outcome is already that of the inner
+// run. uid other than 0 runs a third time, inside the namespaces as that
+// user; prepare is called before, still as root.
+func inNamespace(t *testing.T, uid uint32, prepare ...func()) bool {
 	t.Helper()
 	want := t.Name()
 	switch os.Getenv(namespaceEnv) {
 	case want + "/inner":
 		return true
 	case want:
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			t.Fatal(err)
+		}
 		loopbackUp(t)
+		for _, fn := range prepare {
+			fn()
+		}
 		if uid == 0 {
 			return true
 		}
 		again(t, want+"/inner", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}})
 		return false
 	}
-	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS}
 	if id := os.Getuid(); id != 0 {
 		if uid != 0 {
 			t.Skip("only root can be another user")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"time"
@@ -40,22 +41,24 @@ type processReader struct {
 }
 
 type knownProcess struct {
-	start  uint64 // ticks after boot
-	name   string
-	uid    int
-	exe    string
-	args   []string
-	cwd    string
-	reads  int // since the details were read
-	looked bool
-	round  int64
+	start uint64 // ticks after boot
+	name  string
+	uid   int
+	exe   string
+	args  []string
+	cwd   string
+	reads int // since the details were read
+	round int64
 }
 
 // Processes lists the processes of this machine, in the order of /proc. Exe
 // and Cwd are empty where we may not read them, Args of a process that has
-// none. The details of a known process are at most 30 calls old. A process that ends while it is read is
-// left out. Start is the kernel's boot time, as first read, plus the process's
-// start in steps of 10 ms: equal from call to call.
+// none. The details of a known process are at most 30 calls old. A process
+// that ends while it is read is left out. Start is the kernel's boot time, as
+// first read, plus the process's start in steps of 10 ms: equal from call to
+// call. Where the processes of others are hidden from us (process 1 is not to
+// be seen) it fails with fs.ErrPermission, for a list without them would look
+// like daemons that are down.
 func (m *Machine) Processes(ctx context.Context) ([]mta.Process, error) {
 	m.processLock.Lock()
 	defer m.processLock.Unlock()
@@ -124,6 +127,9 @@ func (r *processReader) read(ctx context.Context, dir string) ([]mta.Process, er
 		if k.round != r.round {
 			delete(r.known, pid)
 		}
+	}
+	if r.known[1] == nil {
+		return nil, fmt.Errorf("%w: processes of other users are hidden: run as root, or in the group that the option gid= of the /proc mount names", fs.ErrPermission)
 	}
 	return list, nil
 }

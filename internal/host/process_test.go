@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -175,6 +177,20 @@ func TestProcessesUnprivileged(t *testing.T) {
 	}
 }
 
+func TestProcessesHidden(t *testing.T) {
+	if !inNamespace(t, 65534, func() {
+		if err := unix.Mount("proc", "/proc", "proc", 0, "hidepid=2"); err != nil {
+			t.Fatal(err)
+		}
+	}) {
+		return
+	}
+	list, err := New(Config{}).Processes(t.Context())
+	if !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("got %d processes, %v", len(list), err)
+	}
+}
+
 func TestProcessesComeAndGo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -226,22 +242,38 @@ func FuzzParseStat(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { parseStat(b) })
 }
 
-func TestExitWatch(t *testing.T) {
-	m := New(Config{})
+func exitWatcher(t *testing.T, m *Machine) *ExitWatcher {
+	t.Helper()
 	w, err := m.NewExitWatcher()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close()
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+type exit struct {
+	p   mta.Process
+	err error
+}
+
+// waitExit waits beside the test.
+func waitExit(ctx context.Context, w *ExitWatcher) <-chan exit {
+	exits := make(chan exit, 1)
+	go func() {
+		p, err := w.Wait(ctx)
+		exits <- exit{p, err}
+	}()
+	return exits
+}
+
+func TestExitWatch(t *testing.T) {
+	m := New(Config{})
+	w := exitWatcher(t, m)
 	a, b := startChild(t, "sleep", "600"), startChild(t, "sleep", "600")
 	list := processes(t, m)
 	pa, pb := list[a.Process.Pid], list[b.Process.Pid]
 
-	other := pa
-	other.Start = pa.Start.Add(-time.Hour)
-	if err := w.Add(other); !errors.Is(err, ErrProcessGone) {
-		t.Errorf("an earlier process of that number: %v", err)
-	}
 	for _, p := range []mta.Process{pa, pb, pa} {
 		if err := w.Add(p); err != nil {
 			t.Fatal(err)
@@ -250,40 +282,15 @@ func TestExitWatch(t *testing.T) {
 	if got := w.Watched(); len(got) != 2 {
 		t.Errorf("watched: %+v", got)
 	}
-
-	ctx, cancel := context.WithCancel(t.Context())
-	type result struct {
-		p   mta.Process
-		err error
-	}
-	results := make(chan result, 1)
-	wait := func(ctx context.Context) {
-		p, err := w.Wait(ctx)
-		results <- result{p, err}
-	}
-	go wait(ctx)
-	cancel()
-	if r := <-results; !errors.Is(r.err, context.Canceled) {
-		t.Errorf("cancelled: %+v", r)
-	}
-
-	go wait(t.Context())
-	b.Process.Signal(syscall.SIGKILL) // not reaped: it is a zombie now
-	if r := <-results; r.err != nil || r.p.PID != pb.PID {
-		t.Errorf("killed: %+v", r)
-	}
-	if err := w.Add(pb); err != nil && !errors.Is(err, ErrProcessGone) {
-		t.Errorf("zombie: %v", err)
-	}
-	w.Remove(pb)
-	b.Wait()
-	if err := w.Add(pb); !errors.Is(err, ErrProcessGone) {
-		t.Errorf("reaped: %v", err)
+	exits := waitExit(t.Context(), w)
+	b.Process.Kill() // not reaped: it is a zombie now
+	if e := <-exits; e.err != nil || e.p.PID != pb.PID || !e.p.Start.Equal(pb.Start) {
+		t.Errorf("killed: %+v", e)
 	}
 
 	c := startChild(t, "sleep", "600")
 	pc := processes(t, m)[c.Process.Pid]
-	go wait(t.Context())
+	exits = waitExit(t.Context(), w)
 	if err := w.Add(pc); err != nil { // while Wait is under way
 		t.Fatal(err)
 	}
@@ -291,11 +298,47 @@ func TestExitWatch(t *testing.T) {
 	a.Process.Kill()
 	a.Wait()
 	c.Process.Kill()
-	if r := <-results; r.err != nil || r.p.PID != pc.PID {
-		t.Errorf("added late: %+v", r)
+	if e := <-exits; e.err != nil || e.p.PID != pc.PID {
+		t.Errorf("added late: %+v", e)
 	}
+	if got := w.Watched(); len(got) != 0 {
+		t.Errorf("watched at the end: %+v", got)
+	}
+}
 
-	go wait(t.Context())
+func TestExitWatchOfTheDead(t *testing.T) {
+	m := New(Config{})
+	w := exitWatcher(t, m)
+	child := startChild(t, "sleep", "600")
+	p := processes(t, m)[child.Process.Pid]
+	earlier := p
+	earlier.Start = p.Start.Add(-time.Hour)
+	if err := w.Add(earlier); !errors.Is(err, ErrProcessGone) {
+		t.Errorf("an earlier process of that number: %v", err)
+	}
+	child.Process.Kill()
+	eventually(t, "zombie", func() bool { return processes(t, m)[p.PID].State == "Z" })
+	if err := w.Add(p); err != nil {
+		t.Errorf("zombie: %v", err)
+	}
+	if e := <-waitExit(t.Context(), w); e.err != nil || e.p.PID != p.PID {
+		t.Errorf("zombie: %+v", e)
+	}
+	child.Wait()
+	if err := w.Add(p); !errors.Is(err, ErrProcessGone) {
+		t.Errorf("reaped: %v", err)
+	}
+}
+
+func TestExitWatchEnds(t *testing.T) {
+	w := exitWatcher(t, New(Config{}))
+	ctx, cancel := context.WithCancel(t.Context())
+	exits := waitExit(ctx, w)
+	cancel()
+	if e := <-exits; !errors.Is(e.err, context.Canceled) {
+		t.Errorf("cancelled: %+v", e)
+	}
+	exits = waitExit(t.Context(), w)
 	eventually(t, "Wait", func() bool {
 		w.lock.Lock()
 		defer w.lock.Unlock()
@@ -305,10 +348,10 @@ func TestExitWatch(t *testing.T) {
 		t.Error("two at once")
 	}
 	w.Close()
-	if r := <-results; !errors.Is(r.err, ErrClosed) {
-		t.Errorf("closed: %+v", r)
+	if e := <-exits; !errors.Is(e.err, ErrClosed) {
+		t.Errorf("closed: %+v", e)
 	}
-	if err := w.Add(pc); !errors.Is(err, ErrClosed) {
+	if err := w.Add(mta.Process{PID: 1}); !errors.Is(err, ErrClosed) {
 		t.Errorf("add after close: %v", err)
 	}
 }

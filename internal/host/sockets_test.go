@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,10 +43,8 @@ func sockets(t *testing.T, m *Machine, ports ...uint16) mta.Connections {
 	return c
 }
 
-func TestSocketsLive(t *testing.T) {
-	if !inNamespace(t, 0) {
-		return
-	}
+// busyPorts makes sockets of many kinds on ports 25 and 587.
+func busyPorts(t *testing.T) {
 	four := listen(t, "tcp4", "0.0.0.0:25")
 	dual := listen(t, "tcp", "[::]:587")
 	listen(t, "tcp4", "127.0.0.1:8025") // not asked for
@@ -57,32 +56,23 @@ func TestSocketsLive(t *testing.T) {
 	closeWait := dialFrom(t, "127.0.0.3", "127.0.0.1:25")
 	accept(t, four)
 	closeWait.Close()
-	dialFrom(t, "127.0.0.4", "127.0.0.1:25") // waits to be accepted
+	dialFrom(t, "127.0.0.4", "127.0.0.1:25")
+	accept(t, four)
 	gone := dialFrom(t, "127.0.0.5", "127.0.0.1:25")
-	accept(t, four) // the one of 127.0.0.4
-	timeWait := accept(t, four)
+	accept(t, four).Close() // our end first: TIME_WAIT is ours
+	gone.Close()
 	dialFrom(t, "127.0.0.6", "127.0.0.1:25") // waits to be accepted
 	dialFrom(t, "127.0.0.7", "127.0.0.1:587")
-	dialFrom(t, "::1", "[::1]:587")
 	accept(t, dual)
-	timeWait.Close()
-	gone.Close()
+	dialFrom(t, "::1", "[::1]:587") // waits to be accepted
+}
 
-	m := New(Config{})
-	m.sockets.diag.newOnly = true // the older request is compared below
-	var c mta.Connections
-	eventually(t, "CLOSE_WAIT, TIME_WAIT and two to accept", func() bool {
-		c = sockets(t, m, 587, 25, 2525, 25)
-		return c.Ports[0].States[mta.TCPCloseWait] == 1 && c.Ports[0].States[mta.TCPTimeWait] == 1 && c.Ports[0].AcceptQueue == 1 && c.Ports[1].AcceptQueue == 1
-	})
-	if c.Source != SourceSockDiag || c.Unknown != "" || c.Time.IsZero() || c.Counters.ListenDrops != 0 {
-		t.Errorf("got source %q, unknown %q, counters %+v", c.Source, c.Unknown, c.Counters)
-	}
+// busyTables is what a reading of busyPorts must give.
+func busyTables(limit int) []mta.PortTable {
 	count := func(remote string, port uint16, state mta.TCPState, n int) mta.Connection {
 		return mta.Connection{LocalPort: port, Remote: netip.MustParseAddr(remote), State: state, Count: n}
 	}
-	limit := 4096
-	want := []mta.PortTable{
+	tables := []mta.PortTable{
 		{Port: 25, Listening: true, AcceptQueue: 1, AcceptLimit: limit, Sources: 5, Closed: -1, Remotes: []mta.Connection{
 			count("127.0.0.2", 25, mta.TCPEstablished, 3), count("127.0.0.3", 25, mta.TCPCloseWait, 1),
 			count("127.0.0.4", 25, mta.TCPEstablished, 1), count("127.0.0.5", 25, mta.TCPTimeWait, 1), count("127.0.0.6", 25, mta.TCPEstablished, 1)}},
@@ -90,37 +80,64 @@ func TestSocketsLive(t *testing.T) {
 			count("127.0.0.7", 587, mta.TCPEstablished, 1), count("::1", 587, mta.TCPEstablished, 1)}},
 		{Port: 2525, Closed: -1},
 	}
-	want[0].States = [mta.NumTCPStates]int32{mta.TCPEstablished: 5, mta.TCPCloseWait: 1, mta.TCPTimeWait: 1, mta.TCPListen: 1}
-	want[1].States = [mta.NumTCPStates]int32{mta.TCPEstablished: 2, mta.TCPListen: 1}
-	if b, err := os.ReadFile("/proc/sys/net/core/somaxconn"); err != nil || strings.TrimSpace(string(b)) != fmt.Sprint(limit) {
-		t.Fatalf("somaxconn is %s, %v", b, err)
-	}
-	if diff := gocmp.Diff(want, c.Ports, sameAddr); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
+	tables[0].States = [mta.NumTCPStates]int32{mta.TCPEstablished: 5, mta.TCPCloseWait: 1, mta.TCPTimeWait: 1, mta.TCPListen: 1}
+	tables[1].States = [mta.NumTCPStates]int32{mta.TCPEstablished: 2, mta.TCPListen: 1}
+	return tables
+}
 
-	older := New(Config{})
-	if diff := gocmp.Diff(want, sockets(t, older, 25, 587, 2525).Ports, sameAddr); diff != "" || older.sockets.diag.newOnly {
-		t.Errorf("one walk: -want +got:\n%s", diff)
+func TestSocketsLive(t *testing.T) {
+	if !inNamespace(t, 0) {
+		return
 	}
-
-	text := sockets(t, New(Config{NoNetlink: true}), 25, 587, 2525)
-	for i := range want {
-		want[i].AcceptLimit = 0
+	busyPorts(t)
+	b, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if diff := gocmp.Diff(want, text.Ports, sameAddr); diff != "" || text.Source != SourceProc || !strings.Contains(text.Unknown, "limits") {
-		t.Errorf("source %q, unknown %q, -want +got:\n%s", text.Source, text.Unknown, diff)
+	limit, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
 	}
-
+	oneWalk, twoWalks, text := New(Config{}), New(Config{}), New(Config{NoNetlink: true})
+	twoWalks.sockets.diag.newOnly = true
+	tests := []struct {
+		name, source, unknown string
+		machine               *Machine
+		limit                 int
+	}{
+		{"one walk", SourceSockDiag, "", oneWalk, limit},
+		{"two walks", SourceSockDiag, "", twoWalks, limit},
+		{"text", SourceProc, "accept queue limits: not in /proc/net/tcp", text, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var c mta.Connections
+			eventually(t, "CLOSE_WAIT and TIME_WAIT", func() bool {
+				c = sockets(t, tt.machine, 587, 25, 2525, 25)
+				return c.Ports[0].States[mta.TCPCloseWait] == 1 && c.Ports[0].States[mta.TCPTimeWait] == 1 && c.Ports[0].AcceptQueue+c.Ports[1].AcceptQueue == 2
+			})
+			if diff := gocmp.Diff(busyTables(tt.limit), c.Ports, sameAddr); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if c.Source != tt.source || c.Unknown != tt.unknown || c.Time.IsZero() || c.Counters.ListenDrops != 0 {
+				t.Errorf("got source %q, unknown %q, counters %+v", c.Source, c.Unknown, c.Counters)
+			}
+		})
+	}
+	if oneWalk.sockets.diag.newOnly {
+		t.Error("the older request was refused")
+	}
 	for _, tool := range [][]string{{"ss", "-tan"}, {"ss", "-anH"}, {"netstat", "-antW"}, {"cat", "/proc/net/tcp", "/proc/net/tcp6"}} {
-		res, err := netstat.Parse(strings.NewReader(command(t, "", tool[0], tool[1:]...)), netstat.Options{Ports: []uint16{25, 587}})
-		if err != nil || res.Skipped != 0 {
-			t.Errorf("%v: skipped %d, %v", tool, res.Skipped, err)
-		}
-		res.Connections = slices.DeleteFunc(res.Connections, func(c mta.Connection) bool { return c.State == mta.TCPListen })
-		if diff := gocmp.Diff(flat(c), res.Connections, sameAddr); diff != "" {
-			t.Errorf("%v: -ours +theirs:\n%s", tool, diff)
-		}
+		t.Run(tool[0], func(t *testing.T) {
+			res, err := netstat.Parse(strings.NewReader(command(t, "", tool[0], tool[1:]...)), netstat.Options{Ports: []uint16{25, 587}})
+			if err != nil || res.Skipped != 0 {
+				t.Errorf("skipped %d, %v", res.Skipped, err)
+			}
+			res.Connections = slices.DeleteFunc(res.Connections, func(c mta.Connection) bool { return c.State == mta.TCPListen })
+			if diff := gocmp.Diff(flat(mta.Connections{Ports: busyTables(0)}), res.Connections, sameAddr); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -345,12 +362,14 @@ func FuzzEachMessage(f *testing.F) {
 }
 
 func BenchmarkSockets(b *testing.B) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	// Below the ports that the kernel gives to clients, else one of ours may
+	// get the same.
+	const port = 24925
+	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer l.Close()
-	port := uint16(l.Addr().(*net.TCPAddr).Port)
 	for i := range 2000 {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))}}
 		c, err := d.Dial("tcp4", l.Addr().String())
@@ -368,8 +387,11 @@ func BenchmarkSockets(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c, err := m.Sockets(b.Context(), []uint16{port})
-		if err != nil || c.Ports[0].Sources != 2000 {
+		if err != nil {
 			b.Fatal(err)
+		}
+		if p := c.Ports[0]; p.Sources != 2000 || p.States[mta.TCPEstablished] != 2000 {
+			b.Fatalf("%d sources, states %v, %s", p.Sources, p.States, c.Unknown)
 		}
 	}
 }

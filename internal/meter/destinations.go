@@ -50,7 +50,9 @@ func (ds *destinations) add(name string, s mta.Status) {
 	}
 }
 
-// prune forgets the lighter half of what has no series.
+// prune forgets half of what has no series: first what never had one, by
+// weight. One that had a series begins anew at 0 when it comes back, as a
+// counter does after a restart.
 func (ds *destinations) prune() {
 	var hidden []*destination
 	for _, d := range ds.all {
@@ -58,7 +60,15 @@ func (ds *destinations) prune() {
 			hidden = append(hidden, d)
 		}
 	}
-	slices.SortFunc(hidden, func(a, b *destination) int { return cmp.Compare(a.weight, b.weight) })
+	had := func(d *destination) int {
+		if d.counts != [mta.NumStatuses]int64{} {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(hidden, func(a, b *destination) int {
+		return cmp.Or(cmp.Compare(had(a), had(b)), cmp.Compare(a.weight, b.weight))
+	})
 	for _, d := range hidden[:(len(hidden)+1)/2] {
 		delete(ds.all, d.name)
 	}

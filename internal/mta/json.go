@@ -166,8 +166,14 @@ func (o *object) tls(t TLS) {
 	o.b = append(q.b, '}')
 }
 
-// delays gives seconds, as exact as the log: no digit is invented.
+// delays gives seconds, as exact as the log: no digit is invented, and what
+// the log does not tell is null.
 func (o *object) delays(e *Event) {
+	if !e.HasDelay {
+		o.key("delay")
+		o.b = append(o.b, "null"...)
+		return
+	}
 	o.key("delay")
 	o.b = strconv.AppendFloat(o.b, e.Delay.Seconds(), 'f', -1, 64)
 	o.key("delays")

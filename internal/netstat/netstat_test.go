@@ -187,6 +187,18 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzParseCounters holds that a counter is a count or -1.
+func FuzzParseCounters(f *testing.F) {
+	f.Add("TcpExt: SyncookiesSent ListenDrops\nTcpExt: 7 9\n")
+	f.Add("TcpExt: ListenDrops\nTcpExt: -7 99999999999999999999\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		c, _ := ParseCounters(strings.NewReader(s))
+		if min(c.ListenOverflows, c.ListenDrops, c.SyncookiesSent, c.TCPReqQFullDrop, c.TCPReqQFullDoCookies) < -1 {
+			t.Errorf("got %+v", c)
+		}
+	})
+}
+
 func BenchmarkParse(b *testing.B) {
 	var text strings.Builder
 	text.WriteString("tcp        0      0 0.0.0.0:25              0.0.0.0:*               LISTEN\n")

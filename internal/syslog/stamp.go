@@ -28,7 +28,10 @@ func word(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-const day = 24 * 60 * 60
+const (
+	day       = 24 * 60 * 60 // seconds
+	firstYear = 1970         // a stamp of an earlier one is none
+)
 
 // bsdStamp reads "Nov 23 12:00:00 ", with an optional year before the time of
 // day and an optional fraction after it, and gives the rest.
@@ -154,7 +157,7 @@ func scanBSD(s string) (f fields, rest string, ok bool) {
 		return f, s, false
 	}
 	s = s[1:]
-	if y, after := number(s, 4); y >= 1970 && len(after) > 1 && after[0] == ' ' {
+	if y, after := number(s, 4); y >= firstYear && len(after) > 1 && after[0] == ' ' {
 		f.year, s = y, after[1:]
 	}
 	if s, ok = f.clock(s); !ok {

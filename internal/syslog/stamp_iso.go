@@ -23,49 +23,51 @@ func (r *Reader) isoStamp(t *time.Time, s string) (string, bool) {
 			return s, false
 		}
 		r.iso.set(s[:size], f.in(f.year, time.UTC))
+		r.isoZone = nil
 	}
 	var f fields
 	rest, _ := f.fraction(s[size:])
-	zoneEnd := 0
-	for zoneEnd < len(rest) && rest[zoneEnd] != ' ' {
-		zoneEnd++
+	end := 0
+	for end < len(rest) && rest[end] != ' ' {
+		end++
 	}
-	if zoneEnd == len(rest) {
+	if end == len(rest) {
 		return s, false
 	}
-	text := rest[:zoneEnd]
-	rest = rest[zoneEnd+1:]
-	if text == "" {
-		y, mo, d := r.iso.time.Date()
-		h, m, sec := r.iso.time.Clock()
-		*t = time.Date(y, mo, d, h, m, sec, f.nsec, r.loc)
-		return rest, true
-	}
-	z := r.zone(text)
-	if z == nil {
+	if z := r.zone(rest[:end]); z == nil {
 		return s, false
+	} else if z != r.isoZone {
+		r.isoZone, r.isoSecond = z, r.zoned(z)
 	}
-	*t = r.zoned(r.iso.time.Unix()-int64(z.offset), f.nsec, z)
-	return rest, true
+	*t = r.isoSecond.Add(time.Duration(f.nsec))
+	return rest[end+1:], true
 }
 
-// zoned gives a moment in the Reader's own zone when that has the offset of
-// the stamp, so that equal stamps give equal values; else in the stamp's.
-func (r *Reader) zoned(sec int64, nsec int, z *zone) time.Time {
-	t := time.Unix(sec, int64(nsec))
+// zoned gives the second of the last stamp in a zone. It is in the Reader's
+// own zone when that has the offset of the stamp, so that equal stamps give
+// equal values; else in the stamp's.
+func (r *Reader) zoned(z *zone) time.Time {
+	if z == &r.noZone {
+		y, mo, d := r.iso.time.Date()
+		h, m, sec := r.iso.time.Clock()
+		return time.Date(y, mo, d, h, m, sec, 0, r.loc)
+	}
+	t := time.Unix(r.iso.time.Unix()-int64(z.offset), 0)
 	if z.loc == time.UTC {
 		return t.UTC()
 	}
-	if own := t.In(r.loc); r.loc != time.UTC {
-		if _, offset := own.Zone(); offset == z.offset {
-			return own
-		}
+	own := t.In(r.loc)
+	if _, offset := own.Zone(); offset == z.offset {
+		return own
 	}
 	return t.In(z.loc)
 }
 
-// zone reads "Z", "+01:00", "+0100" or "+01"; nil for anything else.
+// zone reads "Z", "+01:00", "+0100", "+01" or nothing; nil for anything else.
 func (r *Reader) zone(s string) *zone {
+	if s == "" {
+		return &r.noZone
+	}
 	for i := range r.zones {
 		if z := &r.zones[i]; z.n > 0 && string(z.text[:z.n]) == s {
 			return z
@@ -76,6 +78,9 @@ func (r *Reader) zone(s string) *zone {
 		return nil
 	}
 	z := &r.zones[r.turn]
+	if z == r.isoZone {
+		r.isoZone = nil
+	}
 	r.turn = (r.turn + 1) % len(r.zones)
 	z.n = copy(z.text[:], s)
 	z.offset, z.loc = offset, time.UTC
@@ -129,5 +134,5 @@ func scanISO(s string) (f fields, ok bool) {
 	if _, ok = f.clock(s[11:]); !ok {
 		return f, false
 	}
-	return f, f.valid(f.year)
+	return f, f.year >= firstYear && f.valid(f.year)
 }

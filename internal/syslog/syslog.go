@@ -32,10 +32,14 @@ type Reader struct {
 	year int       // of the configuration; 0: from the reference time
 	last time.Time // last stamp without year, when year is set
 
-	bsd   stampCache
-	iso   stampCache
-	zones [4]zone
-	turn  int // next entry of zones to replace
+	bsd    stampCache
+	iso    stampCache
+	zones  [4]zone
+	turn   int  // next entry of zones to replace
+	noZone zone // stands for a stamp without one
+
+	isoZone   *zone     // the zone of isoSecond; nil: none is known
+	isoSecond time.Time // the stamp in iso, in this zone
 
 	origins [32]origin
 }

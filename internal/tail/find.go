@@ -167,8 +167,9 @@ func (f *follower) copying(s, log sibling) bool {
 	na, _ := a.f.ReadAt(heads[0][:], 0)
 	nb, _ := b.f.ReadAt(heads[1][:], 0)
 	n := min(na, nb)
-	line := bytes.IndexByte(heads[0][:n], '\n') >= 0 || n == headLen
-	return line && bytes.Equal(heads[0][:n], heads[1][:n])
+	// Enough to tell: a whole line, a whole head, or all of the copy so far.
+	enough := bytes.IndexByte(heads[0][:n], '\n') >= 0 || n == headLen || n > 0 && n == na
+	return enough && bytes.Equal(heads[0][:n], heads[1][:n])
 }
 
 // newestMark gives the mark of the newest rotated sibling that is not empty,

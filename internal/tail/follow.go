@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -23,7 +24,8 @@ type follower struct {
 	cur     *logFile   // what is being read; nil: the log has not been there yet
 	chain   []*logFile // what is to be read after it, opened already
 	late    []*logFile // rotated away and read; still watched for late lines, oldest first
-	after   *mark      // the last file that was read to its end
+	after   *mark      // the last file that was read to its end and held something
+	empty   []fileID   // those after it that held nothing
 
 	blind   mta.BlindSpot // what was last told; no Kind: nothing is wrong
 	rotated time.Time     // when cur was first seen to be rotated away
@@ -233,7 +235,9 @@ func (f *follower) advance(ctx context.Context) error {
 		}
 		if len(old.head) > 0 {
 			m := old.mark()
-			f.after = &m
+			f.after, f.empty = &m, nil
+		} else {
+			f.empty = append(f.empty, old.id())
 		}
 		if old.copied {
 			old.close()
@@ -289,11 +293,13 @@ func (f *follower) overtaken() bool {
 		fd.closeAll()
 		return false // the bytes read are good; what lies between cannot be seen
 	}
-	between := false
+	between, here := false, false
 	for _, lf := range fd.newer {
-		between = between || (lf.ino != f.cur.ino || lf.dev != f.cur.dev) && !f.watchedLate(lf)
+		other := lf.ino != f.cur.ino || lf.dev != f.cur.dev
+		here = here || !other
+		between = between || other && lf.size > 0 && !f.watchedLate(lf) && !slices.Contains(f.empty, lf.id())
 	}
-	if !between || !fd.exists {
+	if !between || !here {
 		fd.closeAll()
 		return false
 	}

@@ -105,6 +105,15 @@ func (lf *logFile) is(st fs.FileInfo) bool {
 	return lf.z == nil && dev == lf.dev && ino == lf.ino
 }
 
+// fileID tells files and their contents apart for a short while.
+type fileID struct {
+	dev, ino uint64
+	size     int64 // on disk
+}
+
+// id gives the file's identity.
+func (lf *logFile) id() fileID { return fileID{lf.dev, lf.ino, lf.size} }
+
 // behind gives the bytes that are on disk and not read.
 func (lf *logFile) behind() int64 {
 	if lf.z != nil {

@@ -246,5 +246,18 @@ func parseQueuedOther(e *mta.Event, prog program, s string) error {
 	if rest, ok := strings.CutPrefix(s, "status=deferred ("); ok {
 		return parseFailedNotice(e, rest)
 	}
+	// Newer versions name the queue id, or NOQUEUE, when a session breaks.
+	if rest, ok := strings.CutPrefix(s, "lost connection after "); ok {
+		return parseBroken(e, "lost", rest)
+	}
+	if rest, ok := strings.CutPrefix(s, "timeout after "); ok {
+		return parseBroken(e, "timeout", rest)
+	}
+	if rest, ok := strings.CutPrefix(s, "too many errors after "); ok {
+		return parseBroken(e, "dropped", rest)
+	}
+	if rest, ok := strings.CutPrefix(s, "improper command pipelining after "); ok {
+		return parsePipelining(e, s, rest)
+	}
 	return parseSession(e, s)
 }

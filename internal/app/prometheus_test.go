@@ -1,4 +1,4 @@
-package prom_test
+package app_test
 
 import (
 	"encoding/json"
@@ -17,8 +17,8 @@ import (
 
 var _ prom.Querier = (*history.Store)(nil)
 
-// filled gives a real store with ten minutes of a counter.
-func filled(t *testing.T, noon time.Time) *history.Store {
+// filledStore gives a real store with ten minutes of a counter.
+func filledStore(t *testing.T, noon time.Time) *history.Store {
 	t.Helper()
 	s, err := history.Open(t.TempDir(), history.Config{})
 	if err != nil {
@@ -35,9 +35,9 @@ func filled(t *testing.T, noon time.Time) *history.Store {
 }
 
 // The requests that Grafana sends for a dashboard, over the real store.
-func TestOverStore(t *testing.T) {
+func TestPrometheusOverStore(t *testing.T) {
 	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	s := filled(t, noon)
+	s := filledStore(t, noon)
 	srv := httptest.NewServer(prom.API(s, func() time.Time { return noon.Add(590 * time.Second) }))
 	defer srv.Close()
 	for _, tt := range []struct {
