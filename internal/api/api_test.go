@@ -154,45 +154,46 @@ func TestCutTrace(t *testing.T) {
 	}
 }
 
+var errorTests = []struct {
+	name, method, path string
+	header             map[string]string
+	host               string
+	err                error
+	code               int
+	want               string // in the error or the advice
+}{
+	{name: "unknown path", path: "/api/v1/no", code: 404, want: "/api/v1/status"},
+	{name: "root", path: "/", code: 404, want: "no such path"},
+	{name: "post", method: "POST", path: "/api/v1/status", code: 405, want: "changes nothing"},
+	{name: "unknown parameter", path: "/api/v1/queue?tip=3", code: 400, want: "instance, queue, top, fresh"},
+	{name: "parameter where none is", path: "/api/v1/status?x=1", code: 400, want: `"x"`},
+	{name: "doubled parameter", path: "/api/v1/queue?top=3&top=4", code: 400, want: "too often"},
+	{name: "no number", path: "/api/v1/queue?top=many", code: 400, want: "1 to 1000"},
+	{name: "zero", path: "/api/v1/queue?top=0", code: 400, want: "1 to 1000"},
+	{name: "too many", path: "/api/v1/queue/messages?limit=10001", code: 400, want: "10000"},
+	{name: "flag", path: "/api/v1/queue?fresh=maybe", code: 400, want: "true or false"},
+	{name: "window too long", path: "/api/v1/failures?window=25h", code: 400, want: "24h"},
+	{name: "window negative", path: "/api/v1/failures?window=-1h", code: 400, want: "duration"},
+	{name: "cause", path: "/api/v1/failures?cause=bad-luck", code: 400, want: "greylisted"},
+	{name: "state", path: "/api/v1/connections?state=open", code: 400, want: "established"},
+	{name: "port", path: "/api/v1/connections?port=70000", code: 400, want: "65535"},
+	{name: "two wrong at once", path: "/api/v1/failures?cause=x&top=y", code: 400, want: "1000"},
+	{name: "trace of nothing", path: "/api/v1/trace", code: 400, want: "queue id"},
+	{name: "trace since", path: "/api/v1/trace?text=x&since=yesterday", code: 400, want: "2026"},
+	{name: "long value", path: "/api/v1/trace?text=" + strings.Repeat("x", 1025), code: 400, want: "1024"},
+	{name: "long query", path: "/api/v1/trace?text=" + strings.Repeat("x", 9000), code: 400, want: "8192"},
+	{name: "broken query", path: "/api/v1/queue?top=%zz", code: 400, want: "read query"},
+	{name: "bad question", path: "/api/v1/queue?instance=x", err: fmt.Errorf("%w: no instance x", view.ErrQuestion), code: 400, want: "no instance x"},
+	{name: "failed", path: "/api/v1/queue", err: view.Advise(errors.New("read queue: refused"), "start it"), code: 500, want: "start it"},
+	{name: "unsupported", path: "/api/v1/queue", err: fmt.Errorf("list: %w", errors.ErrUnsupported), code: 501, want: "list"},
+	{name: "deadline", path: "/api/v1/queue", err: context.DeadlineExceeded, code: 504, want: "deadline"},
+	{name: "rebinding", path: "/api/v1/status", host: "evil.example", code: 421, want: "localhost"},
+	{name: "rebinding with port", path: "/api/v1/status", host: "evil.example:9725", code: 421, want: "localhost"},
+	{name: "cross-site", path: "/api/v1/status", header: map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, code: 403, want: "another site"},
+}
+
 func TestErrors(t *testing.T) {
-	tests := []struct {
-		name, method, path string
-		header             map[string]string
-		host               string
-		err                error
-		code               int
-		want               string // in the error or the advice
-	}{
-		{name: "unknown path", path: "/api/v1/no", code: 404, want: "/api/v1/status"},
-		{name: "root", path: "/", code: 404, want: "no such path"},
-		{name: "post", method: "POST", path: "/api/v1/status", code: 405, want: "changes nothing"},
-		{name: "unknown parameter", path: "/api/v1/queue?tip=3", code: 400, want: "instance, queue, top, fresh"},
-		{name: "parameter where none is", path: "/api/v1/status?x=1", code: 400, want: `"x"`},
-		{name: "doubled parameter", path: "/api/v1/queue?top=3&top=4", code: 400, want: "too often"},
-		{name: "no number", path: "/api/v1/queue?top=many", code: 400, want: "1 to 1000"},
-		{name: "zero", path: "/api/v1/queue?top=0", code: 400, want: "1 to 1000"},
-		{name: "too many", path: "/api/v1/queue/messages?limit=10001", code: 400, want: "10000"},
-		{name: "flag", path: "/api/v1/queue?fresh=maybe", code: 400, want: "true or false"},
-		{name: "window too long", path: "/api/v1/failures?window=25h", code: 400, want: "24h"},
-		{name: "window negative", path: "/api/v1/failures?window=-1h", code: 400, want: "duration"},
-		{name: "cause", path: "/api/v1/failures?cause=bad-luck", code: 400, want: "greylisted"},
-		{name: "state", path: "/api/v1/connections?state=open", code: 400, want: "established"},
-		{name: "port", path: "/api/v1/connections?port=70000", code: 400, want: "65535"},
-		{name: "two wrong at once", path: "/api/v1/failures?cause=x&top=y", code: 400, want: "1000"},
-		{name: "trace of nothing", path: "/api/v1/trace", code: 400, want: "queue id"},
-		{name: "trace since", path: "/api/v1/trace?text=x&since=yesterday", code: 400, want: "2026"},
-		{name: "long value", path: "/api/v1/trace?text=" + strings.Repeat("x", 1025), code: 400, want: "1024"},
-		{name: "long query", path: "/api/v1/trace?text=" + strings.Repeat("x", 9000), code: 400, want: "8192"},
-		{name: "broken query", path: "/api/v1/queue?top=%zz", code: 400, want: "read query"},
-		{name: "bad question", path: "/api/v1/queue?instance=x", err: fmt.Errorf("%w: no instance x", view.ErrQuestion), code: 400, want: "no instance x"},
-		{name: "failed", path: "/api/v1/queue", err: view.Advise(errors.New("read queue: refused"), "start it"), code: 500, want: "start it"},
-		{name: "unsupported", path: "/api/v1/queue", err: fmt.Errorf("list: %w", errors.ErrUnsupported), code: 501, want: "list"},
-		{name: "deadline", path: "/api/v1/queue", err: context.DeadlineExceeded, code: 504, want: "deadline"},
-		{name: "rebinding", path: "/api/v1/status", host: "evil.example", code: 421, want: "localhost"},
-		{name: "rebinding with port", path: "/api/v1/status", host: "evil.example:9725", code: 421, want: "localhost"},
-		{name: "cross-site", path: "/api/v1/status", header: map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, code: 403, want: "another site"},
-	}
-	for _, tt := range tests {
+	for _, tt := range errorTests {
 		t.Run(tt.name, func(t *testing.T) {
 			base := serve(t, &source{err: tt.err})
 			method := tt.method

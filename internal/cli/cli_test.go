@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,122 +43,18 @@ func emptyConfig(t *testing.T) string {
 	return path
 }
 
+// textTest is one command with the text that it prints of the answers.
+type textTest struct {
+	name   string
+	args   string
+	change func(*source)
+	status int
+	want   string
+}
+
 func TestText(t *testing.T) {
 	time.Local = time.UTC
-	tests := []struct {
-		name   string
-		args   string
-		change func(*source)
-		status int
-		want   string
-	}{
-		{name: "status", args: "status", want: `OK: postfix-out: 12 queued, 340 sent and 12 failed attempts, 5 connections, 6 processes
-
-postfix-out  postfix 3.7.11
-  queue        12 messages, 35 kB: deferred 11, active 1; oldest 2h 5m, in deferred
-  failures     last 1h: 351 received, 340 sent, 11 deferred, 1 bounced; 25 client requests rejected
-               why: greylisted 8, connect-timeout 3, unknown-user 1
-  connections  port 25 smtp: 5 connections (established 4, close-wait 1) from 3 addresses; 2 of 100 wait to be accepted
-  processes    dispatcher 1, job-controller 1, smtp-server 4
-
-sources
-  /var/log/mail.log: 12345 lines, 2 not understood, last line 3s ago
-
-mtawatch v0.1.0, pid 4711, up 3h, 41 MB of memory
-`},
-		{name: "status with unknown signs", args: "status", status: 3, change: func(s *source) {
-			in := &s.status.Instances[0]
-			in.Queue = view.QueueStatus{Unknown: "showq does not answer"}
-			in.Failures = view.FailureStatus{Window: time.Hour, Attempts: map[string]int64{"sent": 0}, Unknown: "no log"}
-			in.Connections = view.ConnectionStatus{Unknown: "sock_diag: not permitted"}
-			in.Processes = view.ProcessStatus{Unknown: "no /proc"}
-			s.status.Daemon, s.status.Sources = nil, nil
-			s.status.Blind = []mta.BlindSpot{{Source: "queue", Kind: mta.BlindFailing, Since: noon.Add(-time.Minute), Text: "no \x1b[2Janswer", Advice: "run it as root"}}
-		}, want: `UNKNOWN: queue of postfix-out: showq does not answer (and 4 more)
-
-postfix-out  postfix 3.7.11
-  queue        UNKNOWN: showq does not answer
-  failures     UNKNOWN: no log
-  connections  UNKNOWN: sock_diag: not permitted
-  processes    UNKNOWN: no /proc
-
-no daemon runs: this is the machine at this moment; 'mtawatch run' keeps watching
-
-1 blind spot
-  queue is failing, since 11:59:00: no ?[2Janswer
-    to do: run it as root
-`},
-		{name: "status without a mail server", args: "status", status: 3, change: func(s *source) { s.status = view.Status{Time: noon} },
-			want: `UNKNOWN: no mail server found on this machine
-
-  to do: see 'mtawatch doctor', or name the mail server under 'instances' in the configuration
-
-no daemon runs: this is the machine at this moment; 'mtawatch run' keeps watching
-`},
-		{name: "a daemon is gone", args: "status", status: 2, change: func(s *source) {
-			s.status.Instances = s.status.Instances[:1]
-			s.status.Instances[0] = view.InstanceStatus{Instance: mta.Instance{MTA: "postfix", Name: "postfix-out"},
-				Queue:     view.QueueStatus{Messages: number(0)},
-				Processes: view.ProcessStatus{Roles: map[string]int{"dispatcher": 1}, Missing: []string{"job-controller"}}}
-			s.status.Sources = nil
-		}, want: `CRITICAL: the job-controller of postfix-out is not running
-
-postfix-out  postfix, not running
-  queue        0 messages
-  connections  no port to watch
-  processes    dispatcher 1, job-controller 0
-
-mtawatch v0.1.0, pid 4711, up 3h, 41 MB of memory
-`},
-		{name: "queue", args: "queue", want: `12 messages, 35 kB: deferred 11, active 1
-
-postfix-out: oldest message 2h 5m, in deferred; table read 30s ago
-              T  5  5+  OLDEST  LAST REASON
-TOTAL        13  3  10   2h 5m
-example.net  11  1  10   2h 5m  timed ?[31mout
-(other)       2  2   0
-`},
-		{name: "queue counters", args: "queue counters", want: `12 messages, 35 kB: deferred 11, active 1
-INSTANCE     QUEUE     MESSAGES  SIZE  OLDEST
-postfix-out  deferred        11         2h 5m
-`},
-		{name: "messages unknown", args: "queue list", status: 3, want: "UNKNOWN: the queue does not answer\n"},
-		{name: "failures", args: "failures", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
-why: connect-timeout 11
-
-DESTINATION  CAUSE            AT FAULT     DEFERRED  BOUNCED  SENT  FIRST     LAST      LAST REPLY
-example.net  connect-timeout  the network        11        0     3  11:50:00  12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
-and 2 failures in other rows: see --top
-`},
-		{name: "rejects", args: "failures --inbound", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
-why: connect-timeout 11
-
-INSTANCE     STAGE  CAUSE         CLASS  COUNT  LAST      LAST REPLY
-postfix-out  rcpt   relay-denied  5xx        4  12:00:00  554 5.7.1 no
-`},
-		{name: "connections", args: "connections", want: `port 25 smtp: 5 connections (established 4, close-wait 1) from 3 addresses; 2 of 100 wait to be accepted
-since the system started: accept queue overflows 7, handshakes dropped 8, SYN cookies sent unknown
-
-PORT  REMOTE       STATE        COUNT
-25    2001:db8::7  established      4
-`},
-		{name: "processes", args: "processes", want: `INSTANCE     ROLE        COUNT  OLDEST  RESTARTS
-postfix-out  dispatcher      1      1h         2
-
-PID  INSTANCE     ROLE        STATE  STARTED   AGE   CPU  MEMORY  COMMAND
- 42  postfix-out  dispatcher  S      11:00:00   1h  1.2s  4.9 MB  /usr/lib/postfix/sbin/master -w
-`},
-		{name: "doctor", args: "doctor", status: 3, want: `OK  queue: counted
-NO  log: /var/log/mail.log: permission denied
-      to do: usermod -aG adm mtawatch
-1 thing cannot be seen
-`},
-		{name: "trace", args: "trace --server x 4cXk2q1Z3nz9v", want: `4cXk2q1Z3nz9v  postfix-out
-  2026-11-23 12:00:00  smtp          bounced to b@example.net, unknown-user: 550 no such ?user
-1 message, 1 step; read 2.0 kB in 1 file
-`},
-	}
-	for _, tt := range tests {
+	for _, tt := range slices.Concat(statusTests, questionTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &source{status: wholeStatus()}
 			if tt.change != nil {
@@ -172,6 +69,117 @@ NO  log: /var/log/mail.log: permission denied
 			}
 		})
 	}
+}
+
+var statusTests = []textTest{
+	{name: "status", args: "status", want: `OK: postfix-out: 12 queued, 340 sent and 12 failed attempts, 5 connections, 6 processes
+
+postfix-out  postfix 3.7.11
+  queue        12 messages, 35 kB: deferred 11, active 1; oldest 2h 5m, in deferred
+  failures     last 1h: 351 received, 340 sent, 11 deferred, 1 bounced; 25 client requests rejected
+               why: greylisted 8, connect-timeout 3, unknown-user 1
+  connections  port 25 smtp: 5 connections (established 4, close-wait 1) from 3 addresses; 2 of 100 wait to be accepted
+  processes    dispatcher 1, job-controller 1, smtp-server 4
+
+sources
+  /var/log/mail.log: 12345 lines, 2 not understood, last line 3s ago
+
+mtawatch v0.1.0, pid 4711, up 3h, 41 MB of memory
+`},
+	{name: "status with unknown signs", args: "status", status: 3, change: func(s *source) {
+		in := &s.status.Instances[0]
+		in.Queue = view.QueueStatus{Unknown: "showq does not answer"}
+		in.Failures = view.FailureStatus{Window: time.Hour, Attempts: map[string]int64{"sent": 0}, Unknown: "no log"}
+		in.Connections = view.ConnectionStatus{Unknown: "sock_diag: not permitted"}
+		in.Processes = view.ProcessStatus{Unknown: "no /proc"}
+		s.status.Daemon, s.status.Sources = nil, nil
+		s.status.Blind = []mta.BlindSpot{{Source: "queue", Kind: mta.BlindFailing, Since: noon.Add(-time.Minute), Text: "no \x1b[2Janswer", Advice: "run it as root"}}
+	}, want: `UNKNOWN: queue of postfix-out: showq does not answer (and 4 more)
+
+postfix-out  postfix 3.7.11
+  queue        UNKNOWN: showq does not answer
+  failures     UNKNOWN: no log
+  connections  UNKNOWN: sock_diag: not permitted
+  processes    UNKNOWN: no /proc
+
+no daemon runs: this is the machine at this moment; 'mtawatch run' keeps watching
+
+1 blind spot
+  queue is failing, since 11:59:00: no ?[2Janswer
+    to do: run it as root
+`},
+	{name: "status without a mail server", args: "status", status: 3, change: func(s *source) { s.status = view.Status{Time: noon} },
+		want: `UNKNOWN: no mail server found on this machine
+
+  to do: see 'mtawatch doctor', or name the mail server under 'instances' in the configuration
+
+no daemon runs: this is the machine at this moment; 'mtawatch run' keeps watching
+`},
+	{name: "a daemon is gone", args: "status", status: 2, change: func(s *source) {
+		s.status.Instances = s.status.Instances[:1]
+		s.status.Instances[0] = view.InstanceStatus{Instance: mta.Instance{MTA: "postfix", Name: "postfix-out"},
+			Queue:     view.QueueStatus{Messages: number(0)},
+			Processes: view.ProcessStatus{Roles: map[string]int{"dispatcher": 1}, Missing: []string{"job-controller"}}}
+		s.status.Sources = nil
+	}, want: `CRITICAL: the job-controller of postfix-out is not running
+
+postfix-out  postfix, not running
+  queue        0 messages
+  connections  no port to watch
+  processes    dispatcher 1, job-controller 0
+
+mtawatch v0.1.0, pid 4711, up 3h, 41 MB of memory
+`},
+}
+
+var questionTests = []textTest{
+	{name: "queue", args: "queue", want: `12 messages, 35 kB: deferred 11, active 1
+
+postfix-out: oldest message 2h 5m, in deferred; table read 30s ago
+              T  5  5+  OLDEST  LAST REASON
+TOTAL        13  3  10   2h 5m
+example.net  11  1  10   2h 5m  timed ?[31mout
+(other)       2  2   0
+`},
+	{name: "queue counters", args: "queue counters", want: `12 messages, 35 kB: deferred 11, active 1
+INSTANCE     QUEUE     MESSAGES  SIZE  OLDEST
+postfix-out  deferred        11         2h 5m
+`},
+	{name: "messages unknown", args: "queue list", status: 3, want: "UNKNOWN: the queue does not answer\n"},
+	{name: "failures", args: "failures", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
+why: connect-timeout 11
+
+DESTINATION  CAUSE            AT FAULT     DEFERRED  BOUNCED  SENT  FIRST     LAST      LAST REPLY
+example.net  connect-timeout  the network        11        0     3  11:50:00  12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
+and 2 failures in other rows: see --top
+`},
+	{name: "rejects", args: "failures --inbound", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
+why: connect-timeout 11
+
+INSTANCE     STAGE  CAUSE         CLASS  COUNT  LAST      LAST REPLY
+postfix-out  rcpt   relay-denied  5xx        4  12:00:00  554 5.7.1 no
+`},
+	{name: "connections", args: "connections", want: `port 25 smtp: 5 connections (established 4, close-wait 1) from 3 addresses; 2 of 100 wait to be accepted
+since the system started: accept queue overflows 7, handshakes dropped 8, SYN cookies sent unknown
+
+PORT  REMOTE       STATE        COUNT
+25    2001:db8::7  established      4
+`},
+	{name: "processes", args: "processes", want: `INSTANCE     ROLE        COUNT  OLDEST  RESTARTS
+postfix-out  dispatcher      1      1h         2
+
+PID  INSTANCE     ROLE        STATE  STARTED   AGE   CPU  MEMORY  COMMAND
+ 42  postfix-out  dispatcher  S      11:00:00   1h  1.2s  4.9 MB  /usr/lib/postfix/sbin/master -w
+`},
+	{name: "doctor", args: "doctor", status: 3, want: `OK  queue: counted
+NO  log: /var/log/mail.log: permission denied
+      to do: usermod -aG adm mtawatch
+1 thing cannot be seen
+`},
+	{name: "trace", args: "trace --server x 4cXk2q1Z3nz9v", want: `4cXk2q1Z3nz9v  postfix-out
+  2026-11-23 12:00:00  smtp          bounced to b@example.net, unknown-user: 550 no such ?user
+1 message, 1 step; read 2.0 kB in 1 file
+`},
 }
 
 // TestFlags shows that flags reach the question.

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
-	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 // DefaultPath is the file that is read when none is named, if it exists.
@@ -127,7 +126,7 @@ func Load(path string) (Config, error) {
 		return Default(), nil
 	}
 	if err != nil {
-		return Config{}, view.Advise(fmt.Errorf("read configuration: %w", err), "check the path and its permissions")
+		return Config{}, fmt.Errorf("read configuration: %w; check the path and its permissions", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
