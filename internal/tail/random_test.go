@@ -171,9 +171,8 @@ func (w *world) write() {
 		w.n++
 		line := fmt.Sprintf("line %06d %s", w.n, strings.Repeat("x", w.r.Intn(60)))
 		w.want = append(w.want, line)
-		at := len(line)
 		if w.r.Intn(10) == 0 {
-			at = w.r.Intn(len(line))
+			at := w.r.Intn(len(line))
 			_, err := w.w.WriteString(line[:at])
 			w.must(err)
 			w.sleep()
