@@ -111,7 +111,7 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 }
 
 func matches(m mta.QueuedMessage, q view.MessageQuery) bool {
-	if q.Queue != "" && q.Queue != m.Queue || q.ID != "" && q.ID != m.QueueID || q.Sender != "" && !strings.EqualFold(q.Sender, m.Sender) {
+	if q.Queue != "" && q.Queue != m.Queue || q.ID != "" && q.ID != m.QueueID || q.Sender != "" && !strings.EqualFold(strings.Trim(q.Sender, "<>"), m.Sender) {
 		return false
 	}
 	if q.Destination == "" {

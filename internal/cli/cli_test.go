@@ -125,8 +125,8 @@ postfix-out  deferred        11         2h 5m
 		{name: "failures", args: "failures", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
 why: connect-timeout 11
 
-DESTINATION  CAUSE            AT FAULT             DEFERRED  BOUNCED  SENT  FIRST     LAST      LAST REPLY
-example.net  connect-timeout  the network between        11        0     3  11:50:00  12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
+DESTINATION  CAUSE            AT FAULT     DEFERRED  BOUNCED  SENT  FIRST     LAST      LAST REPLY
+example.net  connect-timeout  the network        11        0     3  11:50:00  12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
 and 2 failures in other rows: see --top
 `},
 		{name: "rejects", args: "failures --inbound", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
@@ -195,6 +195,19 @@ func TestFlags(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// TestStaleTable shows that a table from a time when the queue was empty is
+// asked for again.
+func TestStaleTable(t *testing.T) {
+	s := &source{stale: true}
+	status, got, _ := run(t, s, "queue")
+	if status != 0 || !strings.Contains(got, "example.net") {
+		t.Errorf("status %d, got\n%s", status, got)
+	}
+	if want := (view.QueueQuery{Top: 20, Fresh: true}); !cmp.Equal(s.asked, want) {
+		t.Errorf("last asked %+v, want %+v", s.asked, want)
 	}
 }
 

@@ -112,7 +112,29 @@ func (t *tool) getQueue(ctx context.Context, f *queueFlags) (view.Queue, error) 
 		return queueOf(f.mta, l.shape.Table(l.at)), nil
 	}
 	q := view.QueueQuery{Instance: f.instance, Queues: f.queues, Top: f.top, Fresh: f.fresh}
-	return ask(ctx, t, func(s view.Source) (view.Queue, error) { return s.Queue(ctx, q) })
+	return ask(ctx, t, func(s view.Source) (view.Queue, error) {
+		v, err := s.Queue(ctx, q)
+		if err == nil && !q.Fresh && tableMissing(v) {
+			q.Fresh = true
+			v, err = s.Queue(ctx, q)
+		}
+		return v, err
+	})
+}
+
+// tableMissing reports whether the last listing is from a time when the
+// queue was empty, and no longer is.
+func tableMissing(q view.Queue) bool {
+	for _, d := range q.Detail {
+		held := int64(0)
+		for _, c := range d.Queues {
+			held += c.Messages
+		}
+		if held > 0 && len(d.Rows) == 0 && d.ListFailed == "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *tool) queueMessages(ctx context.Context, f *queueFlags) (view.Messages, error) {
@@ -136,7 +158,7 @@ func wanted(q view.MessageQuery, m mta.QueuedMessage) bool {
 	if q.Queue != "" && m.Queue != q.Queue || q.ID != "" && m.QueueID != q.ID {
 		return false
 	}
-	if q.Sender == "<>" && m.Sender != "" || q.Sender != "" && q.Sender != "<>" && !strings.EqualFold(m.Sender, q.Sender) {
+	if q.Sender != "" && !strings.EqualFold(strings.Trim(q.Sender, "<>"), m.Sender) { // <> is the null sender
 		return false
 	}
 	if q.Destination == "" {

@@ -15,6 +15,7 @@ type source struct {
 	status view.Status
 	err    error
 	asked  any
+	stale  bool // the last listing is of an empty queue
 }
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -43,6 +44,10 @@ func (s *source) Status(context.Context) (view.Status, error) { return s.status,
 
 func (s *source) Queue(_ context.Context, q view.QueueQuery) (view.Queue, error) {
 	s.asked = q
+	if s.stale && !q.Fresh {
+		return view.Queue{Time: noon, Messages: number(12), Detail: []view.QueueDetail{{Instance: "postfix-out", ListedAt: noon.Add(-time.Minute),
+			Queues: []mta.QueueCount{{Name: "deferred", Messages: 12}}}}}, s.err
+	}
 	return view.Queue{Time: noon, Messages: number(12), Bytes: number(34_567), Queues: map[string]int64{"active": 1, "deferred": 11}, Detail: []view.QueueDetail{{
 		Instance: "postfix-out", ListedAt: noon.Add(-30 * time.Second), Ages: []string{"5", "5+"},
 		Queues: []mta.QueueCount{{Name: "deferred", Messages: 11, Bytes: -1, Oldest: noon.Add(-125 * time.Minute)}},

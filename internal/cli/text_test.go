@@ -141,7 +141,7 @@ func TestWords(t *testing.T) {
 		{plural(1, "message"), "1 message"}, {plural(0, "entry"), "0 entries"}, {plural(2, "process"), "2 processes"}, {plural(3, "address"), "3 addresses"},
 		{topText(map[string]int64{"a": 1, "b": 3, "c": 0, "d": 1}, 2), "b 3, a 1, and 1 more"},
 		{topText(map[string]int{}, 2), ""},
-		{scopeText(mta.ScopeThem), "the receiving site"}, {scopeText(mta.ScopeNone), "-"},
+		{scopeText(mta.ScopeThem), "their site"}, {scopeText(mta.ScopeNone), "-"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

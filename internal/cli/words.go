@@ -124,13 +124,13 @@ func scopeText(s mta.Scope) string {
 	case mta.ScopeUs:
 		return "this host"
 	case mta.ScopePath:
-		return "the network between"
+		return "the network"
 	case mta.ScopeThem:
-		return "the receiving site"
+		return "their site"
 	case mta.ScopeRecipient:
-		return "the recipient"
+		return "recipient"
 	case mta.ScopeMessage:
-		return "the message"
+		return "message"
 	}
 	return "-"
 }
