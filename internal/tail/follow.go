@@ -184,7 +184,13 @@ func (f *follower) rotatedAway(ctx context.Context, st fs.FileInfo) (bool, error
 		return false, nil
 	}
 	m := f.cur.mark()
-	fd, err := f.find(&m, false)
+	from := &m
+	if len(f.cur.head) == 0 {
+		// Nothing was read of it, perhaps because a copy was made and it was
+		// truncated before: what there is comes after the file before it.
+		from = f.after
+	}
+	fd, err := f.find(from, false)
 	if err != nil {
 		f.unreadable(err)
 		return false, nil
@@ -198,6 +204,14 @@ func (f *follower) rotatedAway(ctx context.Context, st fs.FileInfo) (bool, error
 	}
 	f.tellSkipped(fd)
 	f.chain = fd.newer
+	for _, lf := range f.chain {
+		if lf.dev == f.cur.dev && lf.ino == f.cur.ino {
+			// It is read again from the chain, not watched beside it.
+			f.cur.close()
+			f.cur = nil
+			break
+		}
+	}
 	return true, f.advance(ctx)
 }
 

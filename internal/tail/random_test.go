@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,7 @@ var errCrash = errors.New("crash")
 
 // store is a sink that keeps lines and the place together, as the product does.
 type store struct {
+	mu     sync.Mutex
 	lines  []string
 	place  string
 	spots  []mta.BlindSpot
@@ -40,6 +42,8 @@ type store struct {
 }
 
 func (s *store) Batch(_ context.Context, b Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.crash > 0 {
 		if s.crash--; s.crash == 0 {
 			return errCrash
@@ -60,6 +64,8 @@ func (s *store) Batch(_ context.Context, b Batch) error {
 }
 
 func (s *store) Blind(_ string, spot *mta.BlindSpot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if spot == nil {
 		s.fine++
 		return
@@ -68,7 +74,9 @@ func (s *store) Blind(_ string, spot *mta.BlindSpot) {
 }
 
 func (s *store) Idle(context.Context, string) error {
+	s.mu.Lock()
 	s.idle++
+	s.mu.Unlock()
 	if s.onIdle != nil {
 		s.onIdle()
 	}
@@ -77,6 +85,8 @@ func (s *store) Idle(context.Context, string) error {
 
 // kinds gives the kinds of blind spots told.
 func (s *store) kinds() []mta.BlindKind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var ks []mta.BlindKind
 	for _, b := range s.spots {
 		ks = append(ks, b.Kind)
@@ -126,13 +136,18 @@ func (w *world) reopen() {
 }
 
 func (w *world) start() {
+	crash := 0
+	if w.r.Intn(2) == 0 {
+		crash = 1 + w.r.Intn(20)
+	}
+	w.follow(crash)
+}
+
+// follow starts a follower that crashes at a batch to come; 0: never.
+func (w *world) follow(crash int) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	w.cancel, w.ended = cancel, make(chan error, 1)
-	if w.r.Intn(2) == 0 {
-		w.s.crash = 1 + w.r.Intn(20)
-	} else {
-		w.s.crash = 0
-	}
+	w.s.crash = crash
 	place, ended := w.s.place, w.ended
 	go func() {
 		ended <- Follow(ctx, w.cfg, mta.LogSource{Kind: mta.LogFile, Path: w.path}, place, w.s)
@@ -156,9 +171,8 @@ func (w *world) write() {
 		w.n++
 		line := fmt.Sprintf("line %06d %s", w.n, strings.Repeat("x", w.r.Intn(60)))
 		w.want = append(w.want, line)
-		at := len(line)
 		if w.r.Intn(10) == 0 {
-			at = w.r.Intn(len(line))
+			at := w.r.Intn(len(line))
 			_, err := w.w.WriteString(line[:at])
 			w.must(err)
 			w.sleep()
@@ -299,8 +313,7 @@ func (w *world) do() {
 // check lets the follower finish and compares.
 func (w *world) check(seed int64) {
 	w.stop()
-	w.start()
-	w.s.crash = 0
+	w.follow(0)
 	time.Sleep(10 * time.Minute)
 	w.stop()
 	if !slices.Equal(w.s.lines, w.want) {

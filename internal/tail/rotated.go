@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 )
 
 // sibling is one file of a rotated log.
@@ -78,33 +77,34 @@ func listSiblings(path string) ([]sibling, error) {
 	return all, nil
 }
 
-// order sorts siblings oldest first. Numbered and dated ones are sorted among
-// themselves; which of the two kinds is older their newest files tell.
+// order sorts siblings oldest first, the log itself last. Numbered and dated
+// ones are each in the order of their names; where a log has both kinds, as
+// when logrotate and "postfix logrotate" both rotate it, the two are merged by
+// modification time.
 func order(all []sibling) {
-	var newest [2]time.Time
-	kind := func(s sibling) int {
-		if s.age >= 0 {
-			return 0
-		}
-		return 1
-	}
+	var numbered, dated, log []sibling
 	for _, s := range all {
-		if k := kind(s); s.key != "" && s.info.ModTime().After(newest[k]) {
-			newest[k] = s.info.ModTime()
+		switch {
+		case s.key == "":
+			log = append(log, s)
+		case s.age >= 0:
+			numbered = append(numbered, s)
+		default:
+			dated = append(dated, s)
 		}
 	}
-	slices.SortFunc(all, func(a, b sibling) int {
-		if a.key == "" || b.key == "" {
-			return cmp.Compare(len(b.key), len(a.key))
+	slices.SortFunc(numbered, func(a, b sibling) int { return cmp.Compare(b.age, a.age) })
+	slices.SortFunc(dated, func(a, b sibling) int { return strings.Compare(a.key, b.key) })
+	all = all[:0]
+	for len(numbered) > 0 && len(dated) > 0 {
+		from := &numbered
+		if dated[0].info.ModTime().Before(numbered[0].info.ModTime()) {
+			from = &dated
 		}
-		if ka, kb := kind(a), kind(b); ka != kb {
-			return newest[ka].Compare(newest[kb])
-		}
-		if a.age != b.age {
-			return cmp.Compare(b.age, a.age)
-		}
-		return strings.Compare(a.key, b.key)
-	})
+		all = append(all, (*from)[0])
+		*from = (*from)[1:]
+	}
+	all = append(append(append(all, numbered...), dated...), log...)
 }
 
 // packedSuffixes are the names that compressed logs end with.

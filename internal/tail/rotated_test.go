@@ -186,3 +186,31 @@ func TestReadAllEnds(t *testing.T) {
 		t.Errorf("missing file and directory: got %v", err)
 	}
 }
+
+// TestRotatedMixed has a log that logrotate numbers and "postfix logrotate"
+// dates: the modification times order the two kinds among each other.
+func TestRotatedMixed(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "mail.log")
+	want := []string{"mail.log.3", "mail.log.20261123-120005.gz", "mail.log.2", "mail.log.1", "mail.log.20261123-120030", "mail.log"}
+	for i, name := range want {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte("x\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Date(2026, 11, 23, 12, 0, 5*i, 0, time.UTC)
+		if err := os.Chtimes(p, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Rotated(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		got[i] = filepath.Base(got[i])
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Rotated = %v, want %v", got, want)
+	}
+}

@@ -24,7 +24,8 @@ import (
 )
 
 const (
-	warmUp     = 20 * time.Second // until there is something of everything to see
+	before     = 15 * time.Second // of mail, so that the queue holds some when mtawatch first reads it
+	warmUp     = 15 * time.Second // of watching, for more than one reading of each source
 	outsideAPI = "127.0.0.1:9725"
 )
 
@@ -70,6 +71,15 @@ func show(b *world.Box, limit time.Duration) error {
 	if err != nil {
 		return err
 	}
+	stop, err := traffic(ctx, b, list)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	fmt.Printf("mail flows (5 messages/s); mtawatch joins in %s ...\n", before)
+	if !sleep(ctx, before) {
+		return nil
+	}
 	if err := w.Start(); err != nil {
 		return err
 	}
@@ -83,12 +93,7 @@ func show(b *world.Box, limit time.Duration) error {
 	}
 	defer api.Close()
 	go world.Forward(api, "tcp", strings.TrimPrefix(world.API, "http://"))
-	stop, err := traffic(ctx, b, list)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	fmt.Printf("mtawatch watches it; %s of mail first (5 messages/s) ...\n", warmUp)
+	fmt.Printf("mtawatch watches; this is what it tells after %s ...\n", warmUp)
 	if !sleep(ctx, warmUp) {
 		return nil
 	}

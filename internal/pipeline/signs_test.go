@@ -1,0 +1,136 @@
+package pipeline
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/tail"
+)
+
+// TestUnknownIsNeverZero looks at a belt that has been told nothing: no sign
+// may look like a measurement.
+func TestUnknownIsNeverZero(t *testing.T) {
+	b := newBelt(t, nil, nil)
+	in := b.Status(noon).Instances[0]
+	if in.Queue.Unknown == "" || in.Queue.Messages != nil {
+		t.Errorf("queue: %+v", in.Queue)
+	}
+	if in.Connections.Unknown == "" || in.Processes.Unknown == "" {
+		t.Errorf("connections %+v, processes %+v", in.Connections, in.Processes)
+	}
+	for _, name := range []string{"mta_queue_messages", "mta_processes", "mta_inbound_connections", "mta_accept_queue_length"} {
+		if _, found := metric(b, noon, name); found {
+			t.Errorf("%s has a sample before anything was read", name)
+		}
+	}
+}
+
+func TestReadingsGrowStale(t *testing.T) {
+	b := newBelt(t, nil, nil)
+	b.SetQueue(mta.Queue{Time: noon, Instance: "postfix", Queues: []mta.QueueCount{{Name: "deferred", Messages: 7, Bytes: mta.UnknownBytes, Oldest: noon.Add(-time.Hour)}}}, b.stale())
+	b.SetConnections(mta.Connections{Time: noon, Ports: []mta.PortTable{{Port: 25, Listening: true, AcceptLimit: 100, Closed: -1}}})
+	b.SetProcesses(noon, map[string][]mta.RoleProcess{"postfix": {{Process: mta.Process{PID: 1, Start: noon}, Role: mta.RoleDispatcher}}}, "")
+	wantMetric(t, b, noon, 7, "mta_queue_messages")
+	wantMetric(t, b, noon, 3600, "mta_queue_oldest_age_seconds")
+	wantMetric(t, b, noon, 1, "mta_processes", `role="dispatcher"`)
+	wantMetric(t, b, noon, 100, "mta_accept_queue_limit")
+	if _, found := metric(b, noon, "mta_queue_bytes"); found {
+		t.Error("unknown bytes have a sample")
+	}
+	if _, found := metric(b, noon, "mta_inbound_closed_total"); found {
+		t.Error("an unknown count of closed connections has a sample")
+	}
+	later := noon.Add(10 * time.Minute)
+	for _, name := range []string{"mta_queue_messages", "mta_processes", "mta_inbound_connections"} {
+		if _, found := metric(b, later, name); found {
+			t.Errorf("%s still has a sample ten minutes after the reading", name)
+		}
+	}
+	in := b.Status(later).Instances[0]
+	if in.Queue.Unknown == "" || in.Connections.Unknown == "" || in.Processes.Unknown == "" {
+		t.Errorf("old readings are shown as present: %+v", in)
+	}
+}
+
+func TestDaemonGone(t *testing.T) {
+	b := newBelt(t, nil, nil)
+	master := mta.RoleProcess{Process: mta.Process{PID: 10, Start: noon}, Role: mta.RoleDispatcher}
+	qmgr := mta.RoleProcess{Process: mta.Process{PID: 11, Start: noon}, Role: mta.RoleJobController}
+	b.SetProcesses(noon, map[string][]mta.RoleProcess{"postfix": {master, qmgr}}, "")
+	if got := b.Status(noon).Instances[0].Processes.Missing; len(got) != 0 {
+		t.Fatalf("missing: %v", got)
+	}
+	b.Exited(11, noon.Add(time.Second))
+	if got := b.Status(noon.Add(time.Second)).Instances[0].Processes.Missing; len(got) != 1 || got[0] != "job-controller" {
+		t.Fatalf("missing after the end of qmgr: %v", got)
+	}
+	again := qmgr
+	again.PID, again.Start = 20, noon.Add(2*time.Second)
+	b.SetProcesses(noon.Add(2*time.Second), map[string][]mta.RoleProcess{"postfix": {master, again}}, "")
+	wantMetric(t, b, noon.Add(2*time.Second), 1, "mta_process_restarts_total", `role="job-controller"`)
+	wantMetric(t, b, noon.Add(2*time.Second), 0, "mta_process_restarts_total", `role="dispatcher"`)
+	b.SetProcesses(noon.Add(3*time.Second), nil, "read processes: permission denied")
+	if p := b.Status(noon.Add(3 * time.Second)).Instances[0].Processes; p.Unknown == "" || len(p.Missing) != 0 {
+		t.Errorf("processes that cannot be read: %+v", p)
+	}
+}
+
+func TestSourceHealth(t *testing.T) {
+	b := newBelt(t, nil, nil)
+	feed := func(at time.Time, text string) {
+		if err := b.Batch(ctx, tail.Batch{Source: logPath, Text: text, Ref: at, AtEnd: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kind := func(at time.Time) mta.BlindKind {
+		if spot := b.sources[logPath].health(at); spot != nil {
+			return spot.Kind
+		}
+		return ""
+	}
+	now := noon
+	for i := range 60 {
+		feed(now, mail(i, now))
+		now = now.Add(10 * time.Second)
+	}
+	if k := kind(now); k != "" {
+		t.Fatalf("a healthy source is %q", k)
+	}
+	if k := kind(now.Add(time.Hour)); k != mta.BlindSilent {
+		t.Errorf("after an hour of silence the source is %q", k)
+	}
+	feed(now, strings.Repeat("2026-11-23T12:10:00+00:00 mx1 postfix/smtp[1]: no line that Postfix writes\n", 60))
+	if k := kind(now); k != mta.BlindNotUnderstood {
+		t.Errorf("with 60 lines not understood the source is %q", k)
+	}
+	st := b.Status(now).Sources[0]
+	if st.Unknown != 60 || len(st.LastUnknown) != keptLines {
+		t.Errorf("unknown lines: %d counted, %d kept", st.Unknown, len(st.LastUnknown))
+	}
+	if in := b.Status(now).Instances[0]; in.Failures.Unknown == "" {
+		t.Error("failures are shown as known though the log is not understood")
+	}
+	b.Blind(logPath, &mta.BlindSpot{Source: logPath, Kind: mta.BlindMissing, Since: now, Text: "gone"})
+	if k := kind(now); k != mta.BlindMissing {
+		t.Errorf("a missing source is %q", k)
+	}
+	wantMetric(t, b, now, 0, "mtawatch_source_up")
+}
+
+func TestGapHabit(t *testing.T) {
+	var g gapHabit
+	g.add(noon, time.Minute)
+	if got := g.limit(); got != 15*time.Minute {
+		t.Errorf("limit with short gaps = %s, want 15m", got)
+	}
+	g.add(noon.Add(time.Hour), 2*time.Hour)
+	if got := g.limit(); got != 6*time.Hour {
+		t.Errorf("limit with a gap of 2 h = %s, want 6h", got)
+	}
+	g.add(noon.Add(26*time.Hour), time.Minute)
+	if got := g.limit(); got != 15*time.Minute {
+		t.Errorf("a day later = %s, want 15m again", got)
+	}
+}
