@@ -43,6 +43,13 @@ const socketsDir = "bench/sockets"
 
 func main() {
 	flag.Parse()
+	if dir := os.Getenv(countVar); dir != "" {
+		if err := count(dir); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
 	setup := world.Setup{
 		Tools:   []world.Tool{{Command: "pflogsumm", Package: "pflogsumm"}, {Command: "prometheus-postfix-exporter", Package: "prometheus-postfix-exporter"}},
 		Prepare: prepare,

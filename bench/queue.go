@@ -3,10 +3,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/mtawatch/mtawatch/bench/genqueue"
+	"github.com/mtawatch/mtawatch/internal/adapter/postfix"
+	"github.com/mtawatch/mtawatch/internal/host"
+	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/test/live/world"
 )
 
@@ -31,17 +36,44 @@ func (r *bench) queue() error {
 		return err
 	}
 	what := fmt.Sprintf("count %d queued messages", n)
-	counters, err := best(5, r.binary, "queue", "counters", "--json")
+	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	r.rows = append(r.rows, row{what, fmt.Sprintf("%.3f s cpu", counters.cpu.Seconds()),
-		fmt.Sprintf("find, wc %.3f s cpu", find.cpu.Seconds()), ratio(counters.cpu, find.cpu), "at most 2x"})
+	ours, err := best(5, "env", countVar+"="+p.QueueDir, self)
+	if err != nil {
+		return err
+	}
+	r.rows = append(r.rows, row{what, fmt.Sprintf("%.3f s cpu", ours.cpu.Seconds()),
+		fmt.Sprintf("find, wc %.3f s cpu", find.cpu.Seconds()), ratio(ours.cpu, find.cpu), "at most 2x"})
 	list, err := measure("postqueue", "-c", p.ConfigDir, "-j")
 	if err != nil {
 		return err
 	}
-	r.rows = append(r.rows, row{what, fmt.Sprintf("%.3f s wall", counters.wall.Seconds()),
-		fmt.Sprintf("postqueue -j %.3f s wall", list.wall.Seconds()), ratio(list.wall, counters.wall), "-"})
+	r.rows = append(r.rows, row{what, fmt.Sprintf("%.3f s wall", ours.wall.Seconds()),
+		fmt.Sprintf("postqueue -j %.3f s wall", list.wall.Seconds()), ratio(list.wall, ours.wall), "-"})
+	return nil
+}
+
+// countVar names a queue directory: with it in its environment this program
+// does nothing but what the daemon does at each tick, so that the kernel
+// measures it like any other.
+const countVar = "BENCH_COUNT"
+
+// count counts once and prints the sum.
+func count(dir string) error {
+	in := mta.Instance{MTA: "postfix", Name: "postfix", QueueDir: dir}
+	q, err := postfix.Adapter.Count(context.Background(), host.New(host.Config{}), in)
+	if err != nil {
+		return err
+	}
+	if q.Unknown != "" {
+		return fmt.Errorf("count queue: %s", q.Unknown)
+	}
+	var sum int64
+	for _, c := range q.Queues {
+		sum += c.Messages
+	}
+	fmt.Println(sum)
 	return nil
 }

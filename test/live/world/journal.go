@@ -51,9 +51,6 @@ func (b *Box) Journal() (*Journal, error) {
 	return j, nil
 }
 
-// Sync returns when everything logged until now can be read.
-func (j *Journal) Sync() error { return run("journalctl", "--sync") }
-
 // Lines gives the messages of the journal, one a line, as "tag[pid]: text".
 func (j *Journal) Lines() ([]byte, error) {
 	// SIGRTMIN+1 makes journald write all to disk; --sync would ask systemd.
@@ -61,9 +58,11 @@ func (j *Journal) Lines() ([]byte, error) {
 	return exec.Command("journalctl", "--directory=/run/log/journal", "-q", "-o", "short", "--no-pager").Output()
 }
 
-// Stop ends the journal.
+// Stop ends the journal and forgets what it held.
 func (j *Journal) Stop() {
 	_ = unix.Unmount("/dev/log", unix.MNT_DETACH)
 	_ = os.Remove("/dev/log")
 	j.s.stop()
+	_ = os.RemoveAll("/run/log/journal")
+	_ = os.RemoveAll("/run/systemd/journal")
 }
