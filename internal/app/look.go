@@ -98,25 +98,44 @@ var errAtEnd = errors.New("at the end")
 
 // readJournal gives the belt what the journal holds, up to its present end.
 func readJournal(ctx context.Context, b *pipeline.Belt, l mta.LogSource) error {
-	err := tail.Follow(ctx, tail.Config{}, l, "", untilEnd{b})
-	if errors.Is(err, errAtEnd) {
+	u := &untilEnd{Belt: b}
+	err := tail.Follow(ctx, tail.Config{}, l, "", u)
+	switch {
+	case errors.Is(err, errAtEnd) && u.lines == 0:
+		return errors.New("the last 24 hours of the journal hold no line of this mail server")
+	case errors.Is(err, errAtEnd) && u.spot != nil:
+		return errors.New(u.spot.Text)
+	case errors.Is(err, errAtEnd):
 		return nil
 	}
 	return err
 }
 
+// startPolls is how many polls a journalctl may take to give its first line.
+const startPolls = 12
+
 // untilEnd is the belt as a sink that stops at the end of the source, and at
 // a source that cannot be read.
-type untilEnd struct{ *pipeline.Belt }
+type untilEnd struct {
+	*pipeline.Belt
+	lines int
+	idle  int
+	spot  *mta.BlindSpot
+}
 
-func (u untilEnd) Batch(ctx context.Context, t tail.Batch) error {
-	if err := u.Belt.Batch(ctx, t); err != nil {
-		return err
-	}
-	if t.AtEnd {
+func (u *untilEnd) Batch(ctx context.Context, t tail.Batch) error {
+	u.lines += strings.Count(t.Text, "\n")
+	return u.Belt.Batch(ctx, t)
+}
+
+func (u *untilEnd) Blind(name string, spot *mta.BlindSpot) {
+	u.spot = spot
+	u.Belt.Blind(name, spot)
+}
+
+func (u *untilEnd) Idle(context.Context, string) error {
+	if u.idle++; u.lines > 0 || u.spot != nil || u.idle > startPolls {
 		return errAtEnd
 	}
 	return nil
 }
-
-func (u untilEnd) Idle(context.Context, string) error { return errAtEnd }

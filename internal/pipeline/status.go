@@ -114,6 +114,9 @@ func (b *Belt) logUnknown(in mta.Instance, now time.Time) string {
 		if spot := s.health(now); spot != nil && spot.Kind != mta.BlindSilent && spot.Kind != mta.BlindLost {
 			return l.Name() + ": " + spot.Text
 		}
+		if s.first.IsZero() {
+			return l.Name() + ": no line of this mail server has been read yet"
+		}
 	}
 	return ""
 }
