@@ -211,11 +211,9 @@ func (d *detector) logs(c *candidate, maillog string, names []string) {
 	for _, n := range names {
 		ids = append(ids, n+"/")
 	}
-	unit := "postfix@-.service"
-	if base := path.Base(c.ConfigDir); base != "postfix" {
-		unit = "postfix@" + base + ".service"
-	}
-	c.Logs = []mta.LogSource{{Kind: mta.LogJournal, Identifiers: ids, Units: []string{"postfix.service", unit}}}
+	// No units: a Postfix that was started by hand logs outside its unit, and
+	// journalctl asks for both when both are named.
+	c.Logs = []mta.LogSource{{Kind: mta.LogJournal, Identifiers: ids}}
 }
 
 // match says which instances run, and adds those masters that no known
