@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := knownMTAs(cfg); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w; give another with data_dir or --data-dir", err)
 	}
@@ -49,7 +53,8 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 
 	machine := host.New(host.Config{Logger: log})
 	adapters := all.Adapters()
-	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, State: db, History: series, Logger: log, Adapters: adapters})
+	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, State: db, History: series, Logger: log, Adapters: adapters,
+		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}})
 	if err := belt.Restore(ctx); err != nil {
 		return fmt.Errorf("restore from %s: %w", cfg.DataDir, err)
 	}
@@ -80,6 +85,25 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		return err
 	}
 	return nil
+}
+
+// knownMTAs refuses a configured instance of a mail server that no adapter
+// reads.
+func knownMTAs(cfg config.Config) error {
+	for _, in := range cfg.Instances {
+		if _, ok := all.ByName(in.MTA); !ok {
+			return fmt.Errorf("configured instance %q: no adapter for the mail server %q; there is %s", in.Name, in.MTA, adapterNames())
+		}
+	}
+	return nil
+}
+
+func adapterNames() string {
+	var list []string
+	for _, a := range all.Adapters() {
+		list = append(list, a.Name)
+	}
+	return strings.Join(list, ", ")
 }
 
 func closing(log *slog.Logger, what string, f func() error) {

@@ -30,6 +30,9 @@ func Look(ctx context.Context, cfg config.Config) (view.Source, func() error, er
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := knownMTAs(cfg); err != nil {
+		return nil, nil, err
+	}
 	machine := host.New(host.Config{})
 	adapters := all.Adapters()
 	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, Adapters: adapters})

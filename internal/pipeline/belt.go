@@ -21,6 +21,7 @@ type Config struct {
 	Location    *time.Location
 	Year        int // year of the first stamp that carries none; 0: from the file's time
 	MaxMessages int // open messages that track remembers
+	Silence     Silence
 	State       StateStore
 	History     HistoryStore
 	Logger      *slog.Logger
@@ -75,6 +76,12 @@ var ErrStore = errors.New("store")
 func New(cfg Config) *Belt {
 	if cfg.Interval <= 0 {
 		cfg.Interval = 10 * time.Second
+	}
+	if cfg.Silence.Least <= 0 {
+		cfg.Silence.Least = 10 * time.Minute
+	}
+	if cfg.Silence.Most <= 0 {
+		cfg.Silence.Most = 24 * time.Hour
 	}
 	if cfg.Location == nil {
 		cfg.Location = time.UTC

@@ -10,32 +10,44 @@ import (
 // gapHabit knows how long a source is used to be silent: the longest gap
 // between lines in each of the last 24 hours.
 type gapHabit struct {
-	longest [24]time.Duration
-	hour    int64
+	Longest [24]time.Duration `json:"longest_ns"`
+	Hour    int64             `json:"hour"` // since 1970, of the newest entry
 }
 
 func (g *gapHabit) add(at time.Time, gap time.Duration) {
 	h := at.Unix() / 3600
-	for ; g.hour < h && h-g.hour <= 24; g.hour++ {
-		g.longest[(g.hour+1)%24] = 0
+	for ; g.Hour < h && h-g.Hour <= 24; g.Hour++ {
+		g.Longest[(g.Hour+1)%24] = 0
 	}
-	if h-g.hour > 24 {
-		g.longest = [24]time.Duration{}
+	if h-g.Hour > 24 {
+		g.Longest = [24]time.Duration{}
 	}
-	g.hour = max(g.hour, h)
-	if i := h % 24; gap > g.longest[i] {
-		g.longest[i] = gap
+	g.Hour = max(g.Hour, h)
+	if i := h % 24; gap > g.Longest[i] {
+		g.Longest[i] = gap
 	}
 }
 
+// Silence bounds the silence of a log that is no longer its habit. Zero
+// values: 10 minutes and 24 hours.
+type Silence struct {
+	Least time.Duration // a shorter silence is never a blind spot
+	Most  time.Duration // a longer one always is
+}
+
 // limit is the silence that is no longer habit: three times the longest gap
-// of a day, at least a quarter of an hour.
-func (g *gapHabit) limit() time.Duration {
-	longest := 5 * time.Minute
-	for _, d := range g.longest {
+// of a day, within bounds.
+func (g *gapHabit) limit(within Silence) time.Duration {
+	return min(max(3*g.usual(), within.Least), within.Most)
+}
+
+// usual is the longest gap of the last day.
+func (g *gapHabit) usual() time.Duration {
+	var longest time.Duration
+	for _, d := range g.Longest {
 		longest = max(longest, d)
 	}
-	return 3 * longest
+	return longest
 }
 
 // heardAt notes that lines came.
@@ -69,6 +81,7 @@ func (s *share) notUnderstood() bool { return s.all >= 40 && s.bad > s.all/20 }
 
 // health gives what is wrong with the source, nil when nothing is.
 func (s *source) health(now time.Time) *mta.BlindSpot {
+	limit := s.gaps.limit(s.silence)
 	if s.blind != nil {
 		return s.blind
 	}
@@ -77,9 +90,9 @@ func (s *source) health(now time.Time) *mta.BlindSpot {
 			Text:   fmt.Sprintf("%.0f %% of the MTA's recent lines are not understood (%d unknown, %d malformed in all)", 100*s.recent.bad/s.recent.all, s.counts.Unknown, s.counts.Malformed),
 			Advice: "look at the lines with `mtawatch doctor`; is this the log of the MTA that was detected?"}
 	}
-	if !s.heard.IsZero() && s.counts.Lines >= 100 && now.Sub(s.heard) > s.gaps.limit() {
+	if !s.heard.IsZero() && s.counts.Lines >= 100 && now.Sub(s.heard) > limit {
 		return &mta.BlindSpot{Source: s.name, Kind: mta.BlindSilent, Since: s.heard,
-			Text:   fmt.Sprintf("no line for %s; the longest silence of the last day was %s", now.Sub(s.heard).Round(time.Second), (s.gaps.limit() / 3).Round(time.Second)),
+			Text:   fmt.Sprintf("no line for %s; the longest silence of the last day was %s", now.Sub(s.heard).Round(time.Second), s.gaps.usual().Round(time.Second)),
 			Advice: "see whether the MTA still logs here: is the syslog daemon running, has the log moved?"}
 	}
 	if s.lost != nil && now.Sub(s.lost.Since) < 24*time.Hour {

@@ -121,16 +121,19 @@ func TestSourceHealth(t *testing.T) {
 
 func TestGapHabit(t *testing.T) {
 	var g gapHabit
+	within := Silence{Least: 10 * time.Minute, Most: 24 * time.Hour}
+	want := func(what string, limit time.Duration) {
+		t.Helper()
+		if got := g.limit(within); got != limit {
+			t.Errorf("%s: limit = %s, want %s", what, got, limit)
+		}
+	}
 	g.add(noon, time.Minute)
-	if got := g.limit(); got != 15*time.Minute {
-		t.Errorf("limit with short gaps = %s, want 15m", got)
-	}
+	want("short gaps", within.Least)
 	g.add(noon.Add(time.Hour), 2*time.Hour)
-	if got := g.limit(); got != 6*time.Hour {
-		t.Errorf("limit with a gap of 2 h = %s, want 6h", got)
-	}
+	want("a gap of 2 h", 6*time.Hour)
 	g.add(noon.Add(26*time.Hour), time.Minute)
-	if got := g.limit(); got != 15*time.Minute {
-		t.Errorf("a day later = %s, want 15m again", got)
-	}
+	want("a day later", within.Least)
+	g.add(noon.Add(27*time.Hour), 20*time.Hour)
+	want("a gap of 20 h", within.Most)
 }

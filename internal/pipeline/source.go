@@ -31,6 +31,7 @@ type source struct {
 	lost      *mta.BlindSpot // lines that were never read; shown for a day
 	heard     time.Time      // when lines came last
 	gaps      gapHabit
+	silence   Silence
 	recent    share // of lines that were not understood
 	blind     *mta.BlindSpot
 	next      time.Time // the next tick of this source's time while it catches up
@@ -76,7 +77,7 @@ func (s *source) adopt(in mta.Instance) {
 func (b *Belt) sourceFor(name string) *source {
 	s := b.sources[name]
 	if s == nil {
-		s = &source{name: name}
+		s = &source{name: name, silence: b.cfg.Silence}
 		b.sources[name] = s
 	}
 	return s

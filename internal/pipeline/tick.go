@@ -128,6 +128,8 @@ type savedSource struct {
 	Counts   LineCounts `json:"counts"`
 	First    time.Time  `json:"first,omitzero"`
 	LastLine time.Time  `json:"last_line,omitzero"`
+	Heard    time.Time  `json:"heard,omitzero"`
+	Gaps     gapHabit   `json:"gaps"`
 }
 
 // commit stores places, counters and messages in one transaction, and then
@@ -186,7 +188,7 @@ func (b *Belt) gather() (*state.Batch, error) {
 		b.meter.MarkAll()
 	}
 	for name, s := range b.sources {
-		v, err := json.Marshal(savedSource{s.place, s.counts, s.first, s.lastLine})
+		v, err := json.Marshal(savedSource{s.place, s.counts, s.first, s.lastLine, s.heard, s.gaps})
 		if err != nil {
 			return nil, fmt.Errorf("save place of %s: %w", name, err)
 		}
@@ -220,6 +222,7 @@ func (b *Belt) Restore(ctx context.Context) error {
 		}
 		s := b.sourceFor(name)
 		s.place, s.counts, s.first, s.lastLine = saved.Place, saved.Counts, saved.First, saved.LastLine
+		s.heard, s.gaps = saved.Heard, saved.Gaps
 		return nil
 	})
 	if err == nil {
