@@ -83,9 +83,7 @@ func (c *Client) Status(ctx context.Context) (view.Status, error) {
 func (c *Client) Queue(ctx context.Context, q view.QueueQuery) (view.Queue, error) {
 	v := make(query)
 	v.text("instance", q.Instance)
-	for _, name := range q.Queues {
-		v["queue"] = append(v["queue"], name)
-	}
+	v["queue"] = append(v["queue"], q.Queues...)
 	v.number("top", q.Top)
 	v.flag("fresh", q.Fresh)
 	return get[view.Queue](ctx, c, "/queue", v)

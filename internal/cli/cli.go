@@ -89,7 +89,7 @@ func (e exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 // finish prints the error, if any, and gives the exit status.
 func (t *tool) finish(err error) int {
-	defer t.err.flush()
+	defer func() { _ = t.err.flush() }() // there is nowhere left to say that it failed
 	var status exit
 	switch {
 	case err == nil:

@@ -89,7 +89,9 @@ func (t *tool) parse(f parseFlags, files []string) error {
 	if err := p.flush(); err != nil {
 		return err
 	}
-	t.out.flush()
+	if err := t.out.flush(); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
 	t.err.printf("lines=%d events=%d ignored=%d unknown=%d malformed=%d\n", p.lines, p.found, p.ignored, p.unknown, p.garbled)
 	return nil
 }

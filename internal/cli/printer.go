@@ -185,14 +185,14 @@ func (b *bar) show(what string, done, total int64) {
 	full := int(share * width / 1000)
 	text := fmt.Sprintf("[%s%s] %3d%% of %s  %s", strings.Repeat("#", full), strings.Repeat(".", width-full), share/10, bytesText(total), clean(what))
 	b.p.printf("\r\x1b[K%s", cut(text, max(b.p.columns-1, 20)))
-	b.p.flush()
+	_ = b.p.flush() // a bar that cannot be drawn is no matter
 }
 
 // clear takes the bar away.
 func (b *bar) clear() {
 	if b.drawn {
 		b.p.printf("\r\x1b[K")
-		b.p.flush()
+		_ = b.p.flush()
 		b.drawn = false
 	}
 }

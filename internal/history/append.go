@@ -209,7 +209,7 @@ func (w *writer) entry(sr *mta.Series) *entry {
 		return e
 	}
 	w.build.Reset()
-	w.build.Add(labels.MetricName, sr.Name)
+	w.build.Add(nameLabel, sr.Name)
 	for _, l := range sr.Labels {
 		if l.Value != "" { // an empty label is no label
 			w.build.Add(l.Name, l.Value)

@@ -33,6 +33,9 @@ import (
 	"github.com/prometheus/prometheus/util/compression"
 )
 
+// nameLabel is the label that holds the name of a series.
+const nameLabel = "__name__"
+
 // Config says how a store is kept. The zero value is good.
 type Config struct {
 	// Retention is how long samples are kept, counted from the newest block.

@@ -193,7 +193,7 @@ func (s *Store) labels(matchers []string, start, end time.Time, ask func(storage
 // (and any others), from start to end, both included, sorted by labels. A
 // zero start or end is no bound.
 func (s *Store) Select(ctx context.Context, name string, want map[string]string, start, end time.Time) ([]mta.SeriesData, error) {
-	ms := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name)}
+	ms := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, nameLabel, name)}
 	for n, v := range want {
 		ms = append(ms, labels.MustNewMatcher(labels.MatchEqual, n, v))
 	}

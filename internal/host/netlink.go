@@ -117,7 +117,7 @@ func (d *diagReader) ask(ctx context.Context, fd int, family byte, filter []byte
 	})
 	if begun && errors.Is(err, errRefused) {
 		// Asking in another way would count what is there twice.
-		return fmt.Errorf("read sock_diag: ended early: %v", err)
+		return fmt.Errorf("read sock_diag: ended early: %w", err)
 	}
 	return err
 }

@@ -48,7 +48,6 @@ type Belt struct {
 	procTime  time.Time
 	procErr   string
 
-	next      time.Time  // the next tick of the data's time
 	pending   []mta.Tick // ticks not yet handed to history
 	rebalance time.Time
 	gauges    gaugeSeries
@@ -57,7 +56,6 @@ type Belt struct {
 	clockBad  *mta.BlindSpot
 	events    []mta.Event // reused from line to line
 	lastTick  time.Time
-	committed time.Time
 }
 
 // QueueTable is the last listing of one instance's queue.

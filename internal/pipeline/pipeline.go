@@ -160,7 +160,7 @@ func (r *runner) follow(ctx context.Context, src mta.LogSource) {
 	r.group.Go(func() error {
 		err := tail.Follow(ctx, r.Tail, src, r.Belt.Place(src.Name()), r.Belt)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end was asked for
 		}
 		return err
 	})
@@ -193,11 +193,10 @@ func (r *runner) readMachine(ctx context.Context) error {
 	if err != nil && c.Unknown == "" {
 		c.Unknown = err.Error()
 	}
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		r.Belt.SetConnections(c)
+		r.readProcesses(ctx, instances)
 	}
-	r.Belt.SetConnections(c)
-	r.readProcesses(ctx, instances)
 	return nil
 }
 

@@ -46,16 +46,16 @@ func (b *Belt) catchUp(s *source, at time.Time) {
 	if at.Before(s.next) {
 		return
 	}
-	b.closePast(s, s.next)
+	b.closePast(s.next)
 	if t := at.Truncate(b.cfg.Interval); t.After(s.next) {
-		b.closePast(s, t) // the level holds until the events go on
+		b.closePast(t) // the level holds until the events go on
 	}
 	s.next = at.Truncate(b.cfg.Interval).Add(b.cfg.Interval)
 }
 
 // closePast makes a tick of what was counted so far, at a past moment. Only
 // counters have a past: what is measured was not measured then.
-func (b *Belt) closePast(s *source, at time.Time) {
+func (b *Belt) closePast(at time.Time) {
 	if !at.After(b.lastTick) {
 		return
 	}

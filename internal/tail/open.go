@@ -153,7 +153,7 @@ func (x *xzReader) Close() error {
 		x.err = fs.ErrClosed
 		x.cmd.Process.Kill()
 		x.out.Close()
-		x.cmd.Wait()
+		_ = x.cmd.Wait() // its output is what counted
 	}
 	return x.f.Close()
 }

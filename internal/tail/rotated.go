@@ -42,8 +42,8 @@ func Rotated(path string) ([]string, error) {
 // listSiblings is Rotated with what is known of each file. Where the log is a
 // symbolic link, its siblings lie beside what it points to.
 func listSiblings(path string) ([]sibling, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	dir, base := filepath.Split(path)
 	if dir == "" {
@@ -95,16 +95,19 @@ func order(all []sibling) {
 	}
 	slices.SortFunc(numbered, func(a, b sibling) int { return cmp.Compare(b.age, a.age) })
 	slices.SortFunc(dated, func(a, b sibling) int { return strings.Compare(a.key, b.key) })
-	all = all[:0]
+	n := 0
+	put := func(list ...sibling) { n += copy(all[n:], list) }
 	for len(numbered) > 0 && len(dated) > 0 {
 		from := &numbered
 		if dated[0].info.ModTime().Before(numbered[0].info.ModTime()) {
 			from = &dated
 		}
-		all = append(all, (*from)[0])
+		put((*from)[0])
 		*from = (*from)[1:]
 	}
-	all = append(append(append(all, numbered...), dated...), log...)
+	put(numbered...)
+	put(dated...)
+	put(log...)
 }
 
 // packedSuffixes are the names that compressed logs end with.

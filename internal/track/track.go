@@ -120,7 +120,7 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 	case mta.KindDelivery:
 		f.Delivery = t.deliver(e)
 	case mta.KindRemoved:
-		f.Removed, f.Stay = t.removed(e)
+		f.Removed, f.Stay = true, t.removed(e)
 	case mta.KindReject:
 		e.Cause = t.causes.cause(e)
 		t.rejected(e)
@@ -265,17 +265,17 @@ func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
 	return d
 }
 
-func (t *Tracker) removed(e *mta.Event) (bool, time.Duration) {
+func (t *Tracker) removed(e *mta.Event) time.Duration {
 	m := t.find(e)
 	if m == nil {
-		return true, 0
+		return 0
 	}
 	var stay time.Duration
 	if m.received != 0 {
 		stay = max(0, e.Time.Sub(time.Unix(0, m.received)))
 	}
 	t.drop(m)
-	return true, stay
+	return stay
 }
 
 // rejected ends a message that was refused whole. A refused recipient leaves

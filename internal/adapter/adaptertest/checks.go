@@ -74,7 +74,7 @@ func parseOne(p adapter.Parser, c *testCase, text string) ([]mta.Event, error) {
 		return nil, fmt.Errorf("an error that is neither ErrUnknownLine nor a LineError: %w", err)
 	}
 	if len(got) > 1 {
-		return nil, fmt.Errorf("%d events were appended with the error %q", len(got)-1, err)
+		return nil, fmt.Errorf("%d events were appended with the error: %w", len(got)-1, err)
 	}
 	return nil, nil
 }
