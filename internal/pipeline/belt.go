@@ -33,6 +33,7 @@ type Config struct {
 type Belt struct {
 	cfg     Config
 	log     *slog.Logger
+	commits sync.Mutex // held over a whole commit; taken before mu
 	mu      sync.Mutex
 	started time.Time
 

@@ -87,13 +87,25 @@ func (b *Belt) sourceFor(name string) *source {
 // when they are counted; the place is stored with the counts at the next
 // commit. It is the backpressure: while it works, the source waits.
 func (b *Belt) Batch(ctx context.Context, t tail.Batch) error {
+	due, err := b.take(t)
+	if err != nil || !due {
+		return err
+	}
+	if err := b.commit(ctx); err != nil {
+		b.log.Debug("commit while catching up", "error", err) // said by storeFailed; the next one tries again
+	}
+	return nil
+}
+
+// take counts a batch and reports whether a commit is due.
+func (b *Belt) take(t tail.Batch) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.sourceFor(t.Source)
 	if s.parser == nil {
 		p, err := b.newParser(s)
 		if err != nil {
-			return err
+			return false, err
 		}
 		s.parser = p
 	}
@@ -113,10 +125,7 @@ func (b *Belt) Batch(ctx context.Context, t tail.Batch) error {
 	if s.counts.Lines > lines {
 		s.heardAt(t.Ref)
 	}
-	if len(b.pending) >= maxPending {
-		return b.commit(ctx)
-	}
-	return nil
+	return len(b.pending) >= maxPending, nil
 }
 
 // maxPending bounds the ticks of past time that wait for a commit.

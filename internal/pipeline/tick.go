@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -67,6 +66,11 @@ func (b *Belt) closePast(at time.Time) {
 // places, and hands the samples on. While a source is still catching up the
 // counters keep to the data's time, and only the commit is done.
 func (b *Belt) Tick(ctx context.Context, now time.Time) error {
+	b.closePresent(now)
+	return b.commit(ctx)
+}
+
+func (b *Belt) closePresent(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.started.IsZero() {
@@ -81,7 +85,6 @@ func (b *Belt) Tick(ctx context.Context, now time.Time) error {
 		b.lastTick = now
 		b.pending = append(b.pending, mta.Tick{Time: now, Samples: b.samples(now)})
 	}
-	return b.commit(ctx)
 }
 
 // clock notes a clock that went back: the series wait until it has passed
@@ -135,31 +138,35 @@ type savedSource struct {
 // commit stores places, counters and messages in one transaction, and then
 // hands the ticks to history. In that order a kill between the two loses no
 // event and counts none twice: counters are cumulative, and the next tick
-// carries what the lost one had.
+// carries what the lost one had. The belt is locked only while the transaction
+// is gathered, so that a slow disk holds up neither readers nor questions.
 func (b *Belt) commit(ctx context.Context) error {
-	ticks := b.pending
-	b.pending = nil
-	if b.cfg.State != nil {
-		batch, err := b.gather()
-		if err == nil {
-			err = b.cfg.State.Commit(ctx, batch)
+	b.commits.Lock()
+	defer b.commits.Unlock()
+	batch, ticks, err := b.gather()
+	if b.cfg.State != nil && err == nil {
+		err = b.cfg.State.Commit(ctx, batch)
+	}
+	if err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.full = true
+		b.pending = append(ticks, b.pending...)
+		b.pending = b.pending[max(0, len(b.pending)-maxPending):]
+		return b.storeFailed(err)
+	}
+	for _, t := range ticks {
+		if b.cfg.History == nil {
+			break
 		}
-		if err != nil {
-			b.full = true
-			b.pending = ticks[max(0, len(ticks)-maxPending):]
-			return b.storeFailed(err)
+		if aerr := b.cfg.History.Append(t); aerr != nil && err == nil {
+			err = aerr
 		}
 	}
-	var failed []error
-	if b.cfg.History != nil {
-		for _, t := range ticks {
-			if err := b.cfg.History.Append(t); err != nil {
-				failed = append(failed, err)
-			}
-		}
-	}
-	if len(failed) > 0 {
-		return b.storeFailed(errors.Join(failed[0]))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		return b.storeFailed(err)
 	}
 	if b.storeBad != nil {
 		b.log.Info("the store takes data again")
@@ -178,8 +185,21 @@ func (b *Belt) storeFailed(err error) error {
 	return fmt.Errorf("%w: %w", ErrStore, err)
 }
 
-// gather makes the transaction of one commit.
-func (b *Belt) gather() (*state.Batch, error) {
+// gather makes the transaction of one commit, and takes the ticks that go to
+// history after it.
+func (b *Belt) gather() (*state.Batch, []mta.Tick, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ticks := b.pending
+	b.pending = nil
+	if b.cfg.State == nil {
+		return nil, ticks, nil
+	}
+	batch, err := b.transaction()
+	return batch, ticks, err
+}
+
+func (b *Belt) transaction() (*state.Batch, error) {
 	batch := new(state.Batch)
 	if b.full {
 		batch.DeleteBucket(bucketMessage)
