@@ -19,6 +19,7 @@ import (
 // Doctor tries everything that mtawatch wants to see, as the user it runs
 // as, and says what would mend what fails.
 func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
+	s.look.logs(ctx)
 	d := doctor{s: s, out: view.Doctor{Time: time.Now(), Checks: []view.DoctorCheck{}}}
 	instances := s.belt.Instances()
 	if len(instances) == 0 {

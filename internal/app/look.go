@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter/all"
@@ -22,7 +23,16 @@ import (
 // lookBytes is how much of the end of each log a look reads.
 const lookBytes = 64 << 20
 
-// Look reads the machine once, as it is, for the commands that find no
+// look reads the machine once, as it is: each part when a question needs it.
+// A nil look does nothing: the daemon has read it all.
+type look struct {
+	src       *Source
+	readQueue sync.Once
+	readLogs  sync.Once
+	readRest  sync.Once
+}
+
+// Look answers from the machine as it is, for the commands that find no
 // daemon: queue, sockets, processes and the end of each log, through the same
 // belt, with nothing stored. The function ends the look.
 func Look(ctx context.Context, cfg config.Config) (view.Source, func() error, error) {
@@ -36,34 +46,66 @@ func Look(ctx context.Context, cfg config.Config) (view.Source, func() error, er
 	machine := host.New(host.Config{})
 	adapters := all.Adapters()
 	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, Adapters: adapters})
-	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), look: true}
+	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now()}
+	src.look = &look{src: src}
 	instances, err := detector(cfg, machine, adapters)(ctx)
 	if err != nil && len(instances) == 0 {
 		return nil, nil, err
 	}
 	belt.SetInstances(instances)
-	for _, in := range instances {
-		if a := src.adapter(in.MTA); a != nil {
-			readQueue(ctx, belt, machine, a, in)
-		}
-		for _, l := range in.Logs {
-			if err := readEnd(ctx, belt, l); err != nil {
-				belt.Blind(l.Name(), &mta.BlindSpot{Source: l.Name(), Kind: mta.BlindUnreadable, Since: time.Now(), Text: err.Error(), Advice: "see `mtawatch doctor`"})
+	return src, func() error { return nil }, nil
+}
+
+// queues counts and lists every queue.
+func (l *look) queues(ctx context.Context) {
+	if l == nil {
+		return
+	}
+	l.readQueue.Do(func() {
+		for _, in := range l.src.belt.Instances() {
+			if a := l.src.adapter(in.MTA); a != nil {
+				readQueue(ctx, l.src.belt, l.src.machine, a, in)
 			}
 		}
+	})
+}
+
+// logs reads the end of every log.
+func (l *look) logs(ctx context.Context) {
+	if l == nil {
+		return
 	}
-	conns, err := machine.Sockets(ctx, sample.Ports(instances, cfg.Ports))
-	if err != nil {
-		conns = mta.Connections{Time: time.Now(), Unknown: err.Error()}
+	l.readLogs.Do(func() {
+		for _, in := range l.src.belt.Instances() {
+			for _, log := range in.Logs {
+				if err := readEnd(ctx, l.src.belt, log); err != nil {
+					l.src.belt.Blind(log.Name(), &mta.BlindSpot{Source: log.Name(), Kind: mta.BlindUnreadable, Since: time.Now(), Text: err.Error(), Advice: "see `mtawatch doctor`"})
+				}
+			}
+		}
+	})
+}
+
+// machine reads sockets and processes.
+func (l *look) machine(ctx context.Context) {
+	if l == nil {
+		return
 	}
-	belt.SetConnections(conns)
-	procs, err := sample.Processes(ctx, machine, adapters, instances)
-	failed := ""
-	if err != nil {
-		failed = err.Error()
-	}
-	belt.SetProcesses(time.Now(), procs, failed)
-	return src, func() error { return nil }, nil
+	l.readRest.Do(func() {
+		s := l.src
+		instances := s.belt.Instances()
+		conns, err := s.machine.Sockets(ctx, sample.Ports(instances, s.cfg.Ports))
+		if err != nil {
+			conns = mta.Connections{Time: time.Now(), Unknown: err.Error()}
+		}
+		s.belt.SetConnections(conns)
+		procs, err := sample.Processes(ctx, s.machine, s.adapters, instances)
+		failed := ""
+		if err != nil {
+			failed = err.Error()
+		}
+		s.belt.SetProcesses(time.Now(), procs, failed)
+	})
 }
 
 // readEnd gives the belt the last lines of one log.

@@ -33,15 +33,18 @@ type Source struct {
 	location *time.Location
 	started  time.Time
 	series   *history.Store // nil for a look
-	look     bool           // no daemon: one reading of the machine
+	look     *look          // no daemon: the machine is read when it is asked about
 }
 
 var _ view.Source = (*Source)(nil)
 
 // Status gives the four vital signs.
 func (s *Source) Status(ctx context.Context) (view.Status, error) {
+	s.look.queues(ctx)
+	s.look.logs(ctx)
+	s.look.machine(ctx)
 	st := s.belt.Status(time.Now())
-	if !s.look {
+	if s.look == nil {
 		st.Daemon = s.daemon(ctx)
 	}
 	return st, nil
@@ -65,7 +68,8 @@ func (s *Source) Queue(ctx context.Context, q view.QueueQuery) (view.Queue, erro
 	if err := s.known(q.Instance); err != nil {
 		return view.Queue{}, err
 	}
-	if q.Fresh {
+	s.look.queues(ctx)
+	if q.Fresh && s.look == nil {
 		for _, in := range s.belt.Instances() {
 			if a := s.adapter(in.MTA); a != nil && (q.Instance == "" || q.Instance == in.Name) {
 				readQueue(ctx, s.belt, s.machine, a, in)
@@ -126,7 +130,8 @@ func matches(m mta.QueuedMessage, q view.MessageQuery) bool {
 }
 
 // Failures gives the attempts that did not succeed.
-func (s *Source) Failures(_ context.Context, q view.FailureQuery) (view.Failures, error) {
+func (s *Source) Failures(ctx context.Context, q view.FailureQuery) (view.Failures, error) {
+	s.look.logs(ctx)
 	if err := s.known(q.Instance); err != nil {
 		return view.Failures{}, err
 	}
@@ -134,15 +139,17 @@ func (s *Source) Failures(_ context.Context, q view.FailureQuery) (view.Failures
 }
 
 // Connections gives the inbound sockets.
-func (s *Source) Connections(_ context.Context, q view.ConnectionQuery) (view.Connections, error) {
+func (s *Source) Connections(ctx context.Context, q view.ConnectionQuery) (view.Connections, error) {
+	s.look.machine(ctx)
 	return s.belt.Connections(q, time.Now()), nil
 }
 
 // Processes gives the MTA's processes.
-func (s *Source) Processes(_ context.Context, q view.ProcessQuery) (view.Processes, error) {
+func (s *Source) Processes(ctx context.Context, q view.ProcessQuery) (view.Processes, error) {
 	if err := s.known(q.Instance); err != nil {
 		return view.Processes{}, err
 	}
+	s.look.machine(ctx)
 	return s.belt.Processes(q, time.Now()), nil
 }
 

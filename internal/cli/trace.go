@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/mtawatch/mtawatch/internal/tail"
 	"io/fs"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,23 +29,23 @@ func (t *tool) traceCommand() *cobra.Command {
 	var logs []string
 	f := parseFlags{}
 	c := t.reading(&cobra.Command{
-		Use:   "trace ID|ADDRESS",
+		Use:   "trace ID|ADDRESS [LOG...]",
 		Short: "What happened to a message, from the logs, compressed ones too",
 		Long: "What happened to a message, from the logs, compressed ones too: by its queue id, its Message-ID or an address.\n" +
-			"Reads the logs itself where it may, else asks the daemon. With --json it prints one JSON object a step.",
-		Args: cobra.ExactArgs(1),
+			"Reads the logs itself where it may, else asks the daemon; with LOGs named it reads those, in the order of their rotation. With --json it prints one JSON object a step.",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			q.Text = strings.Trim(args[0], "<>")
 			var err error
 			if q.Since, err = sinceTime(since, time.Now()); err != nil {
 				return err
 			}
-			return t.trace(c.Context(), q, f, logs)
+			return t.trace(c.Context(), q, f, append(logs, args[1:]...))
 		},
 	})
 	c.Flags().StringVar(&since, "since", "", "only logs written after this: 2h, 3d, or a time such as 2026-11-23T12:00:00Z")
 	c.Flags().IntVar(&q.Limit, "limit", 100, "at most so many messages")
-	c.Flags().StringArrayVar(&logs, "log", nil, "read this `FILE` instead of the mail servers' own logs; may be repeated, oldest first")
+	c.Flags().StringArrayVar(&logs, "log", nil, "read this `FILE` instead of the mail servers' own logs; may be repeated")
 	c.Flags().StringVar(&f.mta, "mta", "postfix", "the mail server that wrote the files of --log: "+mtaNames())
 	c.Flags().StringVar(&f.timezone, "timezone", "", "zone of time stamps without one in the files of --log (default: the machine's)")
 	c.Flags().IntVar(&f.year, "year", 0, "year of the first time stamp without one in the files of --log")
@@ -97,8 +100,15 @@ func traceFiles(ctx context.Context, q view.TraceQuery, f parseFlags, logs []str
 	if err != nil {
 		return view.TraceSummary{}, err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(fewCollections / 3))
+	files, _ := tail.InTimeOrder(logs) // what is missing is named below
+	for _, l := range logs {
+		if !slices.Contains(files, l) {
+			files = append(files, l)
+		}
+	}
 	c := classify.New()
-	tracer := trace.Tracer{Files: logs, NewParser: func() adapter.Parser { return a.Parser(cfg) },
+	tracer := trace.Tracer{Files: files, NewParser: func() adapter.Parser { return a.Parser(cfg) },
 		Annotate: func(e *mta.Event) { e.Cause = track.Cause(c, e) }}
 	return tracer.Run(ctx, q, yield, progress)
 }

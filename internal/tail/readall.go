@@ -17,7 +17,7 @@ import (
 // or the end of ctx ends the reading at once.
 func ReadAll(ctx context.Context, cfg Config, paths []string, sink Sink) error {
 	cfg = cfg.withDefaults()
-	sorted, err := inTimeOrder(paths)
+	sorted, err := InTimeOrder(paths)
 	errs := []error{err}
 	for _, path := range sorted {
 		err := readOne(ctx, cfg, path, sink)

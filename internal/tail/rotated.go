@@ -187,9 +187,9 @@ func family(path string) (log, key string) {
 	return filepath.Join(dir, name), ""
 }
 
-// inTimeOrder sorts the paths of logs oldest first: siblings of one log by
+// InTimeOrder sorts the paths of logs oldest first, as a shell's mail.log* needs: siblings of one log by
 // their rotation, different logs by their newest modification.
-func inTimeOrder(paths []string) ([]string, error) {
+func InTimeOrder(paths []string) ([]string, error) {
 	groups := make(map[string][]sibling)
 	newest := make(map[string]int64)
 	var logs []string

@@ -49,7 +49,7 @@ func TestRotated(t *testing.T) {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 			// The same order by names alone, given in any order.
-			sorted, err := inTimeOrder(paths(dir, slices.Sorted(slices.Values(tt.want))))
+			sorted, err := InTimeOrder(paths(dir, slices.Sorted(slices.Values(tt.want))))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/view"
@@ -13,8 +14,9 @@ import (
 type matcher struct {
 	text    string // without angle brackets
 	lower   string
-	fold    bool // addresses and Message-IDs: letters match in either case
-	queueID bool // the text has the shape of a queue id
+	fold    bool   // addresses and Message-IDs: letters match in either case
+	folded  []byte // room for a chunk in lower case, used again
+	queueID bool   // the text has the shape of a queue id
 }
 
 func newMatcher(text string) matcher {
@@ -50,7 +52,9 @@ func (m *matcher) in(s string) bool {
 func (m *matcher) find(chunk string, f func(begin int, line string) error) error {
 	hay, needle := chunk, m.text
 	if m.fold {
-		hay, needle = lowerASCII(chunk), lowerASCII(m.text)
+		m.folded = appendLower(m.folded[:0], chunk)
+		// Only looked at until the next call, which writes the room anew.
+		hay, needle = unsafe.String(unsafe.SliceData(m.folded), len(m.folded)), string(appendLower(nil, m.text))
 	}
 	for from := 0; ; {
 		i := strings.Index(hay[from:], needle)
@@ -73,15 +77,16 @@ func (m *matcher) find(chunk string, f func(begin int, line string) error) error
 	}
 }
 
-// lowerASCII keeps the length of s, so that places in it stay those of s.
-func lowerASCII(s string) string {
-	b := []byte(s)
+// appendLower appends s with its ASCII letters in lower case; the length
+// stays, so that places in it are those of s.
+func appendLower(b []byte, s string) []byte {
+	b = append(b, s...)
 	for i, c := range b {
 		if c-'A' < 26 {
 			b[i] = c + 'a' - 'A'
 		}
 	}
-	return string(b)
+	return b
 }
 
 // segment is the life of one message under its queue id.
