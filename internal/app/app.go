@@ -79,6 +79,7 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		log.Info("serving", "address", l.Addr().String())
 		g.Go(func() error { return serve(ctx, l, handler(src, series, cfg)) })
 	}
+	g.Go(func() error { return watch.run(ctx) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })
 	log.Info("watching", "instances", names(belt.Instances()), "data", cfg.DataDir, "interval", cfg.Interval)
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {

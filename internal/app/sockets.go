@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -22,10 +23,12 @@ type sockets struct {
 	watch *host.CloseWatch
 	bad   bool // the kernel does not give it, or gave it with gaps
 	total map[uint16]int64
+
+	opened chan *host.CloseWatch // the watch that run empties next
 }
 
 func newSockets(m *host.Machine, log *slog.Logger) *sockets {
-	return &sockets{Machine: m, log: log, total: make(map[uint16]int64)}
+	return &sockets{Machine: m, log: log, total: make(map[uint16]int64), opened: make(chan *host.CloseWatch, 1)}
 }
 
 // Sockets reads the socket table and adds how many connections have closed
@@ -68,6 +71,27 @@ func (s *sockets) open(ports []uint16) {
 		return
 	}
 	s.watch = w
+	select {
+	case <-s.opened: // one that run never took
+	default:
+	}
+	s.opened <- w
+}
+
+// run empties the kernel's buffer as connections close, until ctx ends.
+// Without it the buffer must hold a whole interval, and without privileges it
+// is small.
+func (s *sockets) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case w := <-s.opened:
+			if err := w.Run(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, host.ErrClosed) {
+				s.log.Warn("closed connections are read only at each interval", "error", err)
+			}
+		}
+	}
 }
 
 func (s *sockets) drain() {

@@ -20,6 +20,7 @@ type StateStore interface {
 type HistoryStore interface {
 	Append(t mta.Tick) error
 	Last() time.Time
+	Trouble() error // why it cannot be read, or could not be put in order; nil when all is well
 }
 
 // The buckets of the state store.
@@ -162,6 +163,9 @@ func (b *Belt) commit(ctx context.Context) error {
 		if aerr := b.cfg.History.Append(t); aerr != nil && err == nil {
 			err = aerr
 		}
+	}
+	if err == nil && b.cfg.History != nil {
+		err = b.cfg.History.Trouble()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
