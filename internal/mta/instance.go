@@ -1,5 +1,7 @@
 package mta
 
+import "slices"
+
 // Instance is one MTA on this machine, with the paths that an adapter needs.
 type Instance struct {
 	MTA       string `json:"mta"`  // the adapter's name: "postfix"
@@ -10,7 +12,9 @@ type Instance struct {
 	Running   bool   `json:"running"`
 	NeverRan  bool   `json:"never_ran,omitempty"` // configured, and surely never started: no news when it does not run
 
-	Logs    []LogSource `json:"logs,omitempty"`   // where it writes, best first
+	LogNames []string `json:"log_names,omitempty"` // other names under which its services log; read as Name
+
+	Logs    []LogSource `json:"logs,omitempty"`   // where it writes: each line stands in one of them
 	Listen  []Listen    `json:"listen,omitempty"` // where it accepts SMTP
 	Queues  []string    `json:"queues,omitempty"` // the names of its queues
 	Notes   []string    `json:"notes,omitempty"`  // what could not be found out, and what to do about it
@@ -29,16 +33,22 @@ type LogSource struct {
 
 // Name identifies the source in messages, labels and checkpoints.
 func (s LogSource) Name() string {
-	if s.Kind == LogJournal {
-		switch {
-		case s.Directory != "":
-			return "journal:" + s.Directory
-		case s.Namespace != "":
-			return "journal:" + s.Namespace
-		}
-		return "journal"
+	if s.Kind != LogJournal {
+		return s.Path
 	}
-	return s.Path
+	name := "journal"
+	switch {
+	case s.Directory != "":
+		name += ":" + s.Directory
+	case s.Namespace != "":
+		name += ":" + s.Namespace
+	}
+	// What is picked from the journal is part of the source: two instances
+	// pick different entries.
+	for _, part := range append(slices.Clone(s.Units), s.Identifiers...) {
+		name += " " + part
+	}
+	return name
 }
 
 // LogKind says how a log source is read.

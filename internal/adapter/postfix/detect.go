@@ -111,8 +111,8 @@ func (d *detector) read(ctx context.Context, c *candidate) {
 	}
 	c.MaxProc = processLimit(s)
 	c.Version = d.version(ctx, c, s)
-	extra := d.services(c, s)
-	d.logs(c, value("maillog_file"), extra)
+	c.LogNames = d.services(c, s)
+	d.logs(c, value("maillog_file"))
 	var more []string
 	for _, m := range append(s.list("multi_instance_directories"), s.list("alternate_config_directories")...) {
 		if exists(d.h, m+"/main.cf") {
@@ -175,14 +175,47 @@ func (d *detector) services(c *candidate, s *settings) []string {
 	var names []string
 	for _, o := range logNames(s, list, c.Name) {
 		names = append(names, o.value)
-		c.Notes = append(c.Notes, fmt.Sprintf("%s: service %s logs as %q, not %q: its events carry that name; use `-o syslog_name=%s/...` to keep them together", file, clip(o.name), clip(o.value), c.Name, c.Name))
+		c.Notes = append(c.Notes, fmt.Sprintf("%s: service %s logs as %q, not %q: its lines are read as those of %s unless another instance has that name; use `-o syslog_name=%s/...` to keep them together", file, clip(o.name), clip(o.value), c.Name, c.Name, c.Name))
 	}
 	return names
 }
 
-// logs finds where the instance writes: its maillog_file, else the files of
-// the usual syslog configurations that exist, else the journal.
-func (d *detector) logs(c *candidate, maillog string, names []string) {
+// abandoned is how much older than the newest a log file must be to count as
+// left over from an earlier syslog configuration.
+const abandoned = 7 * 24 * time.Hour
+
+// syslogFile gives the file that syslog daemons write mail to: the first of
+// the usual ones that is not abandoned; "" when there is none.
+func (d *detector) syslogFile() string {
+	type file struct {
+		name string
+		mod  time.Time
+	}
+	var files []file
+	var newest time.Time
+	for _, f := range []string{"/var/log/mail.log", "/var/log/maillog", "/var/log/mail/mail.log", "/var/log/mail/info.log",
+		"/var/log/mail/mail.info", "/var/log/mail.info", "/var/log/syslog"} {
+		info, err := fs.Stat(d.h, rooted(f))
+		if err != nil {
+			continue
+		}
+		files = append(files, file{f, info.ModTime()})
+		if info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	for _, f := range files {
+		if newest.Sub(f.mod) < abandoned {
+			return f.name
+		}
+	}
+	return ""
+}
+
+// logs finds where the instance writes: its maillog_file, else the one file of
+// the usual syslog configurations that is in use, else the journal. It is one
+// source: syslog daemons write the same line to several files.
+func (d *detector) logs(c *candidate, maillog string) {
 	if maillog != "" {
 		if strings.HasPrefix(maillog, "/dev/") {
 			c.Notes = append(c.Notes, fmt.Sprintf("the log goes to %s, which cannot be followed; set maillog_file to a file below /var/log", maillog))
@@ -194,13 +227,8 @@ func (d *detector) logs(c *candidate, maillog string, names []string) {
 		}
 		return
 	}
-	for _, f := range []string{"/var/log/mail.log", "/var/log/maillog", "/var/log/mail/mail.log", "/var/log/mail/info.log",
-		"/var/log/mail/mail.info", "/var/log/mail.info", "/var/log/syslog"} {
-		if exists(d.h, f) {
-			c.Logs = append(c.Logs, mta.LogSource{Kind: mta.LogFile, Path: f})
-		}
-	}
-	if len(c.Logs) > 0 {
+	if f := d.syslogFile(); f != "" {
+		c.Logs = []mta.LogSource{{Kind: mta.LogFile, Path: f}}
 		return
 	}
 	if !exists(d.h, "/var/log/journal") && !exists(d.h, "/run/log/journal") {
@@ -208,7 +236,7 @@ func (d *detector) logs(c *candidate, maillog string, names []string) {
 		return
 	}
 	ids := []string{c.Name + "/"}
-	for _, n := range names {
+	for _, n := range c.LogNames {
 		ids = append(ids, n+"/")
 	}
 	// No units: a Postfix that was started by hand logs outside its unit, and

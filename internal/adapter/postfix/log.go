@@ -11,9 +11,10 @@ import (
 // parser reads the log lines of Postfix. What each kind of line looks like
 // follows the msg_info, msg_warn and log_adhoc calls of the Postfix source.
 type parser struct {
-	heads     *syslog.Reader
-	instances []string // names to read; none: all
-	tags      [32]knownTag
+	heads *syslog.Reader
+	names []logName // to read; none: all
+	tags  [32]knownTag
+	long  knownTag // the last tag that is too short or too long to keep
 }
 
 // knownTag is a syslog tag that was read before. The text is copied, so that
@@ -24,12 +25,23 @@ type knownTag struct {
 	slash int // where the instance ends
 	name  int // where the program begins
 	prog  program
+	as    string // the instance that the name stands for; "": the name is the instance's
 }
+
+// logName is a name that an instance logs under.
+type logName struct{ name, instance string }
 
 func newParser(cfg adapter.ParserConfig) adapter.Parser {
 	p := &parser{heads: syslog.New(syslog.Config{Location: cfg.Location, Year: cfg.Year})}
 	for _, in := range cfg.Instances {
-		p.instances = append(p.instances, in.Name)
+		p.names = append(p.names, logName{in.Name, ""})
+	}
+	for _, in := range cfg.Instances { // an instance's own name goes before another's alias
+		for _, n := range in.LogNames {
+			if _, known := p.reads(n); !known {
+				p.names = append(p.names, logName{n, in.Name})
+			}
+		}
 	}
 	return p
 }
@@ -44,15 +56,18 @@ func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) 
 		}
 		return dst, nil
 	}
-	slash, name, prog := p.tag(h.Tag)
-	if prog == progNone {
+	t := p.tag(h.Tag)
+	if t.prog == progNone {
 		return dst, nil
 	}
 	n := len(dst)
 	dst, e := mta.Extend(dst)
 	e.Time, e.PID = h.Time, h.PID
-	e.Instance, e.Program = h.Tag[:slash], h.Tag[name:]
-	err := parseMessage(e, prog, h.Message)
+	e.Instance, e.Program = h.Tag[:t.slash], h.Tag[t.name:]
+	if t.as != "" {
+		e.Instance = t.as
+	}
+	err := parseMessage(e, t.prog, h.Message)
 	if err != nil || e.Kind == mta.KindNone {
 		return dst[:n], err
 	}
@@ -75,48 +90,54 @@ func appendAuth(dst []mta.Event, n int) []mta.Event {
 }
 
 // tag takes a syslog tag apart: where the instance ends, where the program
-// begins and which it is; progNone for a tag that is not to be read.
-func (p *parser) tag(s string) (slash, name int, prog program) {
+// begins and which it is; progNone for a tag that is not to be read. What it
+// gives is good until the next call.
+func (p *parser) tag(s string) *knownTag {
 	if len(s) < 4 || len(s) > len(knownTag{}.text) {
-		return p.newTag(s)
+		t := &p.long
+		p.newTag(t, s)
+		return t
 	}
 	t := &p.tags[(len(s)+int(s[len(s)-1])+int(s[len(s)-2])*5+int(s[len(s)-3])*3)%len(p.tags)]
 	if string(t.text[:t.n]) != s {
-		t.slash, t.name, t.prog = p.newTag(s)
+		p.newTag(t, s)
 		t.n = copy(t.text[:], s)
 	}
-	return t.slash, t.name, t.prog
+	return t
 }
 
-func (p *parser) newTag(s string) (slash, name int, prog program) {
-	slash = strings.IndexByte(s, '/')
-	if slash <= 0 || !p.reads(s[:slash]) {
-		return 0, 0, progNone
+func (p *parser) newTag(t *knownTag, s string) {
+	t.slash, t.name, t.prog, t.as = strings.IndexByte(s, '/'), 0, progNone, ""
+	if t.slash <= 0 {
+		return
 	}
-	name = strings.LastIndexByte(s, '/') + 1
-	return slash, name, programOf(s[name:])
+	as, ok := p.reads(s[:t.slash])
+	if !ok {
+		return
+	}
+	t.as, t.name = as, strings.LastIndexByte(s, '/')+1
+	t.prog = programOf(s[t.name:])
 }
 
-func (p *parser) reads(instance string) bool {
-	if len(p.instances) == 0 {
-		return true
-	}
-	for _, name := range p.instances {
-		if name == instance {
-			return true
+// reads reports whether lines under a name are to be read, and for which
+// instance where that has another name.
+func (p *parser) reads(name string) (instance string, ok bool) {
+	for _, n := range p.names {
+		if n.name == name {
+			return n.instance, true
 		}
 	}
-	return false
+	return "", len(p.names) == 0
 }
 
 // mentionsUs reports whether a line without a readable head is likely one of
 // ours: its head then has a form that we should know.
 func (p *parser) mentionsUs(text string) bool {
-	if len(p.instances) == 0 {
+	if len(p.names) == 0 {
 		return strings.Contains(text, "postfix") && strings.Contains(text, "]: ")
 	}
-	for _, name := range p.instances {
-		if i := strings.Index(text, name); i >= 0 && strings.HasPrefix(text[i+len(name):], "/") {
+	for _, n := range p.names {
+		if i := strings.Index(text, n.name); i >= 0 && strings.HasPrefix(text[i+len(n.name):], "/") {
 			return true
 		}
 	}

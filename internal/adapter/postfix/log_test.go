@@ -161,3 +161,33 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestLogNames reads lines under another name as those of the instance, but
+// leaves a name to the instance whose own it is.
+func TestLogNames(t *testing.T) {
+	line := adapter.Line{Text: "2026-11-23T12:00:00+00:00 mx1 amavis-out/smtp[1]: A1B2C3D4E5: to=<b@example.net>, relay=none, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (ok)"}
+	own := mta.Instance{Name: "postfix", LogNames: []string{"amavis-out"}}
+	for _, tt := range []struct {
+		name      string
+		instances []mta.Instance
+		want      string
+	}{
+		{"alias", []mta.Instance{own}, "postfix"},
+		{"another's own name", []mta.Instance{own, {Name: "amavis-out"}}, "amavis-out"},
+		{"not ours", []mta.Instance{{Name: "postfix"}}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newParser(adapter.ParserConfig{Instances: tt.instances})
+			for range 2 { // the second time from the kept tag
+				events, err := p.Parse(nil, line)
+				got := ""
+				if len(events) == 1 {
+					got = events[0].Instance
+				}
+				if err != nil || got != tt.want {
+					t.Errorf("instance %q, error %v; want %q", got, err, tt.want)
+				}
+			}
+		})
+	}
+}
