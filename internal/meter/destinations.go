@@ -26,13 +26,15 @@ type destination struct {
 	weight float64                // attempts, halved at each rebalance
 	shown  bool
 	series [mta.NumStatuses]*mta.Series // those that have been asked for
+	rows   recentRows
 }
 
 func newDestinations() *destinations {
 	return &destinations{all: make(map[string]*destination)}
 }
 
-func (ds *destinations) add(name string, s mta.Status) {
+// add counts an attempt and gives its destination.
+func (ds *destinations) add(name string, s mta.Status) *destination {
 	d := ds.all[name]
 	if d == nil {
 		if len(ds.all) >= maxDestinations {
@@ -52,6 +54,7 @@ func (ds *destinations) add(name string, s mta.Status) {
 	} else {
 		ds.other[s]++
 	}
+	return d
 }
 
 // prune forgets half of what has no series: first what never had one, by

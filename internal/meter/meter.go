@@ -94,11 +94,11 @@ func (m *Meter) Add(f track.Fact) {
 func (m *Meter) addDelivery(d *mta.Delivery) {
 	in := m.of(d.Instance)
 	in.Attempts[d.Status][d.Cause]++
-	in.dests.add(d.Destination, d.Status)
+	dest := in.dests.add(d.Destination, d.Status)
 	s := in.ring.at(d.Time)
 	s.status[d.Status]++
 	s.cause[d.Cause]++
-	m.failures.add(d)
+	m.failures.add(d, &dest.rows)
 	if !d.HasDelay || d.Status != mta.StatusSent {
 		return
 	}
@@ -224,6 +224,9 @@ func (in *instance) eachAttempt(yield func(mta.Status, mta.Cause, int64)) {
 
 func (in *instance) eachReject(yield func(mta.Stage, int, mta.Cause, int64)) {
 	for st := range in.Rejects {
+		if in.Rejects[st] == [numClasses][mta.NumCauses]int64{} {
+			continue
+		}
 		for class := range in.Rejects[st] {
 			for c, n := range in.Rejects[st][class] {
 				if n != 0 {
