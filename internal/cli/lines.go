@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	chunkSize = 1 << 20  // bytes of one buffer
-	chunkLeft = 64 << 10 // a buffer with less room than this is not read into
-	maxLine   = 64 << 10 // bytes of a line that are looked at, as when a log is followed
+	chunkSize = 1 << 20   // bytes of one buffer of eachRun
+	passSize  = 128 << 10 // bytes of the buffer of eachPassing: it stays in a core's cache
+	chunkLeft = 64 << 10  // a buffer with less room than this is not read into
+	maxLine   = 64 << 10  // bytes of a line that are looked at, as when a log is followed
 )
 
 // openLog opens a file, decompressed, with advice in its errors.
@@ -39,13 +40,27 @@ func modTime(name string) (time.Time, error) {
 // first bytes. What do gets is never written to again, so that it may keep
 // parts of it.
 func eachRun(r io.Reader, do func(text string) error) error {
+	return runs(r, do, func(rest []byte) []byte {
+		return append(make([]byte, 0, chunkSize+len(rest)), rest...)
+	})
+}
+
+// eachPassing is eachRun for a do that keeps nothing: what do gets holds only
+// until it returns. There is one buffer, so nothing is left to collect.
+func eachPassing(r io.Reader, do func(text string) error) error {
+	buf := make([]byte, 0, passSize+maxLine)
+	return runs(r, do, func(rest []byte) []byte { return append(buf, rest...) })
+}
+
+// runs reads r to its end into buffers that next gives: each begins with what
+// do did not get of the last one, and has room for more than chunkLeft.
+func runs(r io.Reader, do func(text string) error, next func(rest []byte) []byte) error {
 	var buf []byte // len: what has been read
 	start := 0     // of what was not yet given to do
 	cutting := false
 	for {
 		if cap(buf)-len(buf) < chunkLeft {
-			fresh := make([]byte, 0, chunkSize+len(buf)-start)
-			buf, start = append(fresh, buf[start:]...), 0
+			buf, start = next(buf[start:]), 0
 		}
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		from := len(buf)

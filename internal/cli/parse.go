@@ -147,7 +147,7 @@ func (p *parsing) read(name string) error {
 
 func (p *parsing) readAll(in io.Reader, name string, at time.Time) error {
 	line := adapter.Line{Ref: at}
-	err := eachRun(in, func(run string) error {
+	err := eachPassing(in, func(run string) error {
 		for run != "" {
 			line.Text, run = nextLine(run)
 			p.line(line)

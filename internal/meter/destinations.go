@@ -13,9 +13,11 @@ const maxDestinations = 5000
 // destinations counts attempts by destination. An attempt counts for its
 // destination while that has a series, else for "other".
 type destinations struct {
-	all   map[string]*destination
-	other [mta.NumStatuses]int64
-	shown int
+	all         map[string]*destination
+	other       [mta.NumStatuses]int64
+	otherSeries [mta.NumStatuses]*mta.Series
+	shown       int
+	list        []*destination // those with series, by name; nil: to be made anew
 }
 
 type destination struct {
@@ -23,13 +25,16 @@ type destination struct {
 	counts [mta.NumStatuses]int64 // while shown; kept when it is no longer, so that the counter never goes back
 	weight float64                // attempts, halved at each rebalance
 	shown  bool
+	series [mta.NumStatuses]*mta.Series // those that have been asked for
+	rows   recentRows
 }
 
 func newDestinations() *destinations {
 	return &destinations{all: make(map[string]*destination)}
 }
 
-func (ds *destinations) add(name string, s mta.Status) {
+// add counts an attempt and gives its destination.
+func (ds *destinations) add(name string, s mta.Status) *destination {
 	d := ds.all[name]
 	if d == nil {
 		if len(ds.all) >= maxDestinations {
@@ -40,6 +45,7 @@ func (ds *destinations) add(name string, s mta.Status) {
 		if ds.shown < TopDestinations {
 			d.shown = true
 			ds.shown++
+			ds.list = nil
 		}
 	}
 	d.weight++
@@ -48,6 +54,7 @@ func (ds *destinations) add(name string, s mta.Status) {
 	} else {
 		ds.other[s]++
 	}
+	return d
 }
 
 // prune forgets half of what has no series: first what never had one, by
@@ -74,6 +81,19 @@ func (ds *destinations) prune() {
 	}
 }
 
+// byName gives the destinations that have series, in the order of their names.
+func (ds *destinations) byName() []*destination {
+	if ds.list == nil {
+		for _, d := range ds.all {
+			if d.shown {
+				ds.list = append(ds.list, d)
+			}
+		}
+		slices.SortFunc(ds.list, func(a, b *destination) int { return cmp.Compare(a.name, b.name) })
+	}
+	return ds.list
+}
+
 // rebalance gives the series to the destinations with the most traffic. One
 // that has a series keeps it until another has twice its traffic, so that
 // series do not come and go.
@@ -94,7 +114,7 @@ func (ds *destinations) rebalance() {
 		}
 		return cmp.Compare(a.name, b.name)
 	})
-	ds.shown = 0
+	ds.shown, ds.list = 0, nil
 	for i, d := range list {
 		d.shown = i < TopDestinations
 		if d.shown {
@@ -119,7 +139,7 @@ func (ds *destinations) save() (counts map[string][]int64, exported []string) {
 }
 
 func (ds *destinations) load(counts map[string][]int64, exported []string, other [mta.NumStatuses]int64) {
-	ds.other = other
+	ds.other, ds.list = other, nil
 	for name, c := range counts {
 		d := &destination{name: name}
 		copy(d.counts[:], c)

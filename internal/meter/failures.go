@@ -29,13 +29,14 @@ type row struct {
 	rowKey
 	cells       []cell // oldest first
 	first, last time.Time
-	reply       string
+	reply       []byte // as the queue id, overwritten in place at each failure
 	dsn         string
 	relay       string
-	queueID     string
+	queueID     []byte
 	code        int16
 	dirty       bool
 	stored      bool
+	gone        bool // no longer in the table
 }
 
 // cell counts one slot. Bounced holds expired messages too.
@@ -48,16 +49,13 @@ type cell struct {
 
 func newTable() *table { return &table{rows: make(map[rowKey]*row)} }
 
-func (t *table) add(d *mta.Delivery) {
-	k := rowKey{d.Instance, d.Destination, d.Cause}
-	r := t.rows[k]
-	if r == nil {
-		if len(t.rows) >= maxRows {
-			t.prune()
-		}
-		k.instance = strings.Clone(k.instance)
-		r = &row{rowKey: k, first: d.Time}
-		t.rows[k] = r
+// add counts an attempt. recent are the rows of its destination that were
+// used last, by cause.
+func (t *table) add(d *mta.Delivery, recent *recentRows) {
+	r := recent[int(d.Cause)%len(recent)]
+	if r == nil || r.gone || r.cause != d.Cause {
+		r = t.row(d)
+		recent[int(d.Cause)%len(recent)] = r
 	}
 	r.dirty = true
 	if d.Time.After(r.last) {
@@ -76,19 +74,37 @@ func (t *table) add(d *mta.Delivery) {
 	r.remember(d)
 }
 
-// remember keeps the last reply. The texts are copied only when they change:
-// failures come in runs of the same.
-func (r *row) remember(d *mta.Delivery) {
-	if r.reply != d.Reply {
-		r.reply = strings.Clone(d.Reply[:min(len(d.Reply), 1000)])
+// recentRows are the rows of one destination that were used last.
+type recentRows [4]*row
+
+// row finds the row of an attempt, or makes it.
+func (t *table) row(d *mta.Delivery) *row {
+	k := rowKey{d.Instance, d.Destination, d.Cause}
+	r := t.rows[k]
+	if r == nil {
+		if len(t.rows) >= maxRows {
+			t.prune()
+		}
+		k.instance = strings.Clone(k.instance)
+		r = &row{rowKey: k, first: d.Time}
+		t.rows[k] = r
 	}
+	return r
+}
+
+// maxReply is how many bytes of a reply are kept.
+const maxReply = 1000
+
+// remember keeps the last reply.
+func (r *row) remember(d *mta.Delivery) {
+	r.reply = append(r.reply[:0], d.Reply[:min(len(d.Reply), maxReply)]...)
 	if r.dsn != d.DSN {
 		r.dsn = strings.Clone(d.DSN)
 	}
 	if name := cmp.Or(d.Relay.Name, d.Relay.IP, d.Relay.Path); r.relay != name {
 		r.relay = strings.Clone(name)
 	}
-	r.queueID = strings.Clone(d.QueueID)
+	r.queueID = append(r.queueID[:0], d.QueueID...)
 	r.code = d.Code
 }
 
@@ -130,6 +146,7 @@ func (t *table) prune() {
 	slices.SortFunc(list, func(a, b *row) int { return a.last.Compare(b.last) })
 	for _, r := range list[:max(1, len(list)/10)] {
 		delete(t.rows, r.rowKey)
+		r.gone = true
 		if r.stored {
 			t.deleted = append(t.deleted, r.rowKey)
 		}
@@ -195,7 +212,7 @@ func (m *Meter) Failures(name string, from, to time.Time) []Failure {
 		}
 		list = append(list, Failure{Instance: k.instance, Destination: k.destination, Cause: k.cause,
 			Deferred: int64(s.Deferred), Bounced: int64(s.Bounced), First: r.first, Last: r.last,
-			Reply: r.reply, DSN: r.dsn, Code: int(r.code), Relay: r.relay, QueueID: r.queueID})
+			Reply: string(r.reply), DSN: r.dsn, Code: int(r.code), Relay: r.relay, QueueID: string(r.queueID)})
 	}
 	for i := range list {
 		list[i].Sent = sent[list[i].Destination]

@@ -112,11 +112,11 @@ func (m *Meter) Restore(values [][]byte) (bad int) {
 
 func (r *row) save(instance string) savedWindow {
 	return savedWindow{Instance: instance, Cells: r.cells, First: r.first, Last: r.last,
-		Reply: r.reply, DSN: r.dsn, Code: r.code, Relay: r.relay, QueueID: r.queueID}
+		Reply: string(r.reply), DSN: r.dsn, Code: r.code, Relay: r.relay, QueueID: string(r.queueID)}
 }
 
 func (w *savedWindow) row() *row {
-	return &row{cells: w.Cells, first: w.First, last: w.Last, reply: w.Reply, dsn: w.DSN, code: w.Code, relay: w.Relay, queueID: w.QueueID}
+	return &row{cells: w.Cells, first: w.First, last: w.Last, reply: []byte(w.Reply), dsn: w.DSN, code: w.Code, relay: w.Relay, queueID: []byte(w.QueueID)}
 }
 
 // String gives the key under which the row is stored.

@@ -26,7 +26,9 @@ type Meter struct {
 	instances map[string]*instance
 	failures  *table
 	series    map[string]*mta.Series
-	last      *instance // of the event before: they come in runs
+	last      *instance   // of the event before: they come in runs
+	sorted    []*instance // by name
+	samples   int         // how many the last tick had
 }
 
 // instance is the counters of one MTA instance.
@@ -40,6 +42,7 @@ type instance struct {
 	dests         *destinations
 	ring          ring
 	rejects       map[rejectKey]*row
+	series        seriesOf
 }
 
 // New makes an empty Meter.
@@ -62,6 +65,8 @@ func (m *Meter) of(name string) *instance {
 		name = strings.Clone(name)
 		in = &instance{name: name, dests: newDestinations(), rejects: make(map[rejectKey]*row)}
 		m.instances[name] = in
+		m.sorted = append(m.sorted, in)
+		slices.SortFunc(m.sorted, func(a, b *instance) int { return strings.Compare(a.name, b.name) })
 	}
 	m.last = in
 	return in
@@ -89,11 +94,11 @@ func (m *Meter) Add(f track.Fact) {
 func (m *Meter) addDelivery(d *mta.Delivery) {
 	in := m.of(d.Instance)
 	in.Attempts[d.Status][d.Cause]++
-	in.dests.add(d.Destination, d.Status)
+	dest := in.dests.add(d.Destination, d.Status)
 	s := in.ring.at(d.Time)
 	s.status[d.Status]++
 	s.cause[d.Cause]++
-	m.failures.add(d)
+	m.failures.add(d, &dest.rows)
 	if !d.HasDelay || d.Status != mta.StatusSent {
 		return
 	}
@@ -219,6 +224,9 @@ func (in *instance) eachAttempt(yield func(mta.Status, mta.Cause, int64)) {
 
 func (in *instance) eachReject(yield func(mta.Stage, int, mta.Cause, int64)) {
 	for st := range in.Rejects {
+		if in.Rejects[st] == [numClasses][mta.NumCauses]int64{} {
+			continue
+		}
 		for class := range in.Rejects[st] {
 			for c, n := range in.Rejects[st][class] {
 				if n != 0 {
@@ -227,14 +235,4 @@ func (in *instance) eachReject(yield func(mta.Stage, int, mta.Cause, int64)) {
 			}
 		}
 	}
-}
-
-// names gives the instances in order.
-func (m *Meter) names() []string {
-	list := make([]string, 0, len(m.instances))
-	for n := range m.instances {
-		list = append(list, n)
-	}
-	slices.Sort(list)
-	return list
 }

@@ -29,9 +29,7 @@ func (in *instance) addReject(e *mta.Event) {
 	if e.Time.After(r.last) {
 		r.last = e.Time
 	}
-	if r.reply != e.Reply {
-		r.reply = strings.Clone(e.Reply[:min(len(e.Reply), 1000)])
-	}
+	r.reply = append(r.reply[:0], e.Reply[:min(len(e.Reply), maxReply)]...)
 }
 
 // Reject is one reason for which clients were refused, over a window.
@@ -54,7 +52,7 @@ func (m *Meter) Rejects(name string, from, to time.Time) []Reject {
 	var list []Reject
 	for k, r := range in.rejects {
 		if s := r.sum(slotOf(from), slotOf(to)); s.Bounced > 0 {
-			list = append(list, Reject{k.stage, k.cause, classNames[k.class], int64(s.Bounced), r.last, r.reply})
+			list = append(list, Reject{k.stage, k.cause, classNames[k.class], int64(s.Bounced), r.last, string(r.reply)})
 		}
 	}
 	slices.SortFunc(list, func(a, b Reject) int {

@@ -10,19 +10,21 @@ import (
 // Samples appends the counters' present values to dst. The Series pointers
 // are the same from call to call.
 func (m *Meter) Samples(dst []mta.Sample) []mta.Sample {
-	for _, name := range m.names() {
-		in := m.instances[name]
-		w := writer{m: m, dst: dst, instance: name}
-		w.counter("mta_received_messages_total", float64(in.Received))
-		w.counter("mta_received_bytes_total", float64(in.ReceivedBytes))
-		w.attempts(in)
+	dst = slices.Grow(dst, m.samples)
+	before := len(dst)
+	for _, in := range m.sorted {
+		w := writer{m: m, dst: dst, in: in}
+		w.put(&in.series.received, float64(in.Received), "mta_received_messages_total")
+		w.put(&in.series.bytes, float64(in.ReceivedBytes), "mta_received_bytes_total")
+		w.attempts()
 		in.eachReject(func(st mta.Stage, class int, c mta.Cause, n int64) {
-			w.counter("mta_rejects_total", float64(n), "stage", st.String(), "class", classNames[class], "cause", c.String())
+			w.reject(st, class, c, n)
 		})
-		w.destinations(in.dests)
-		w.delays(in)
+		w.destinations()
+		w.delays()
 		dst = w.dst
 	}
+	m.samples = len(dst) - before
 	return dst
 }
 
@@ -34,79 +36,105 @@ func (m *Meter) Rebalance() {
 	}
 }
 
-type writer struct {
-	m        *Meter
-	dst      []mta.Sample
-	instance string
+// seriesOf holds the series of one instance that have been asked for: a tick
+// of the past comes every few lines of a sparse log, and must not build
+// names and labels.
+type seriesOf struct {
+	received, bytes *mta.Series
+	attempts        [mta.NumStatuses][mta.NumCauses]*mta.Series
+	rejects         [mta.NumStages][numClasses][mta.NumCauses]*mta.Series
+	delays          [numDelayStages]delaySeries
 }
 
-// counter appends one sample of a counter with the instance label and the
-// given name-value pairs.
-func (w *writer) counter(name string, v float64, pairs ...string) {
-	labels := []mta.Label{{Name: "instance", Value: w.instance}}
+type delaySeries struct {
+	buckets    [len(delayBounds) + 1]*mta.Series
+	sum, count *mta.Series
+}
+
+type writer struct {
+	m   *Meter
+	dst []mta.Sample
+	in  *instance
+}
+
+// put appends one sample of a counter. p is where its series is kept; one
+// that is not known yet gets the instance label and the given name-value
+// pairs.
+func (w *writer) put(p **mta.Series, v float64, name string, pairs ...string) {
+	if *p == nil {
+		*p = w.m.seriesFor(w.in.name, name, pairs)
+	}
+	w.dst = append(w.dst, mta.Sample{Series: *p, Value: v})
+}
+
+// seriesFor gives the one copy of a series: a destination that comes back
+// finds its old one.
+func (m *Meter) seriesFor(instance, name string, pairs []string) *mta.Series {
+	labels := []mta.Label{{Name: "instance", Value: instance}}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		labels = append(labels, mta.Label{Name: pairs[i], Value: pairs[i+1]})
 	}
-	s := mta.Series{Name: name, Labels: labels, Counter: true}
+	s := &mta.Series{Name: name, Labels: labels, Counter: true}
 	k := s.Key()
-	p := w.m.series[k]
-	if p == nil {
-		p = &s
-		w.m.series[k] = p
+	if p := m.series[k]; p != nil {
+		return p
 	}
-	w.dst = append(w.dst, mta.Sample{Series: p, Value: v})
+	m.series[k] = s
+	return s
 }
 
 // attempts gives every status and cause seen; the four statuses are present
 // with 0 from the start.
-func (w *writer) attempts(in *instance) {
+func (w *writer) attempts() {
 	for st := mta.StatusSent; st <= mta.StatusExpired; st++ {
 		first := mta.CauseOther
 		if st == mta.StatusSent {
 			first = mta.CauseNone
 		}
-		for c, n := range in.Attempts[st] {
-			if c := mta.Cause(c); n != 0 || c == first {
-				w.counter("mta_delivery_attempts_total", float64(n), "status", st.String(), "cause", c.String())
+		for c := range mta.NumCauses {
+			if n := w.in.Attempts[st][c]; n != 0 || c == first {
+				w.put(&w.in.series.attempts[st][c], float64(n), "mta_delivery_attempts_total", "status", st.String(), "cause", c.String())
 			}
 		}
 	}
 }
 
-func (w *writer) destinations(ds *destinations) {
-	names := make([]string, 0, TopDestinations)
-	for name, d := range ds.all {
-		if d.shown {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	put := func(name string, counts *[mta.NumStatuses]int64) {
+func (w *writer) reject(st mta.Stage, class int, c mta.Cause, n int64) {
+	w.put(&w.in.series.rejects[st][class][c], float64(n), "mta_rejects_total", "stage", st.String(), "class", classNames[class], "cause", c.String())
+}
+
+func (w *writer) destinations() {
+	put := func(name string, series *[mta.NumStatuses]*mta.Series, counts *[mta.NumStatuses]int64) {
 		for st := mta.StatusSent; st <= mta.StatusExpired; st++ {
 			if n := counts[st]; n != 0 {
-				w.counter("mta_destination_attempts_total", float64(n), "destination", name, "status", st.String())
+				w.put(&series[st], float64(n), "mta_destination_attempts_total", "destination", name, "status", st.String())
 			}
 		}
 	}
-	for _, name := range names {
-		put(name, &ds.all[name].counts)
+	ds := w.in.dests
+	for _, d := range ds.byName() {
+		put(d.name, &d.series, &d.counts)
 	}
-	put("other", &ds.other)
+	put("other", &ds.otherSeries, &ds.other)
 }
 
-func (w *writer) delays(in *instance) {
-	for i := range in.Delays {
-		h := &in.Delays[i]
+func (w *writer) delays() {
+	for i := range w.in.Delays {
+		h, s := &w.in.Delays[i], &w.in.series.delays[i]
 		var total int64
 		for j, n := range h.Counts {
 			total += n
+			if p := s.buckets[j]; p != nil {
+				w.dst = append(w.dst, mta.Sample{Series: p, Value: float64(total)})
+				continue
+			}
 			le := "+Inf"
 			if j < len(delayBounds) {
 				le = strconv.FormatFloat(delayBounds[j].Seconds(), 'f', -1, 64)
 			}
-			w.counter("mta_delivery_delay_seconds_bucket", float64(total), "stage", delayNames[i], "le", le)
+			w.put(&s.buckets[j], float64(total), "mta_delivery_delay_seconds_bucket", "stage", delayNames[i], "le", le)
 		}
-		w.counter("mta_delivery_delay_seconds_sum", h.Sum, "stage", delayNames[i])
-		w.counter("mta_delivery_delay_seconds_count", float64(total), "stage", delayNames[i])
+		w.put(&s.sum, h.Sum, "mta_delivery_delay_seconds_sum", "stage", delayNames[i])
+		w.put(&s.count, float64(total), "mta_delivery_delay_seconds_count", "stage", delayNames[i])
 	}
 }

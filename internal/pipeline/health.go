@@ -69,7 +69,9 @@ type share struct {
 func (s *share) add(bad bool) {
 	const keep = 1 - 1.0/2000
 	s.all = s.all*keep + 1
-	s.bad *= keep
+	if s.bad *= keep; s.bad < 1e-100 {
+		s.bad = 0 // the smallest of numbers are slow
+	}
 	if bad {
 		s.bad++
 	}

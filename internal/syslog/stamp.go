@@ -51,6 +51,7 @@ func (r *Reader) bsdStamp(t *time.Time, s string, ref time.Time) (string, bool) 
 	case f.year != 0:
 		*t = f.in(f.year, r.loc)
 		return rest, f.valid(f.year)
+	case r.inHour(t, f, ref):
 	case r.year != 0:
 		ok = r.nextYear(t, f)
 	default:
@@ -79,6 +80,7 @@ func (r *Reader) latestYear(t *time.Time, f fields, ref time.Time) bool {
 			continue
 		}
 		r.bsd.lo, r.bsd.hi = u-day, min(next, u+365*day)-day
+		r.setHour(f, y, next)
 		return true
 	}
 	return false
@@ -93,20 +95,22 @@ func (r *Reader) nextYear(t *time.Time, f fields) bool {
 		}
 		*t = f.in(r.year, r.loc)
 		r.last = *t
+		r.setHour(f, r.year, 0)
 		return true
 	}
-	best, found := time.Duration(0), false
+	best, year, found := time.Duration(0), 0, false
 	for y := r.last.Year() - 1; y <= r.last.Year()+1; y++ {
 		if !f.valid(y) {
 			continue
 		}
 		c := f.in(y, r.loc)
 		if d := c.Sub(r.last).Abs(); !found || d < best {
-			best, found, *t = d, true, c
+			best, year, found, *t = d, y, true, c
 		}
 	}
 	if found {
 		r.last = *t
+		r.setHour(f, year, 0)
 	}
 	return found
 }

@@ -18,11 +18,14 @@ func (r *Reader) isoStamp(t *time.Time, s string) (string, bool) {
 		return s, false
 	}
 	if !r.iso.holds(s[:size]) {
-		f, ok := scanISO(s[:size])
-		if !ok {
-			return s, false
+		if !r.sameHour(s[:size]) {
+			f, ok := scanISO(s[:size])
+			if !ok {
+				return s, false
+			}
+			r.iso.set(s[:size], f.in(f.year, time.UTC))
+			r.setISOHour(s[:size], f)
 		}
-		r.iso.set(s[:size], f.in(f.year, time.UTC))
 		r.isoZone = nil
 	}
 	var f fields
@@ -37,22 +40,22 @@ func (r *Reader) isoStamp(t *time.Time, s string) (string, bool) {
 	if z := r.zone(rest[:end]); z == nil {
 		return s, false
 	} else if z != r.isoZone {
-		r.isoZone, r.isoSecond = z, r.zoned(z)
+		r.isoZone, r.isoSecond = z, r.second(z)
 	}
 	*t = r.isoSecond.Add(time.Duration(f.nsec))
 	return rest[end+1:], true
 }
 
-// zoned gives the second of the last stamp in a zone. It is in the Reader's
-// own zone when that has the offset of the stamp, so that equal stamps give
-// equal values; else in the stamp's.
-func (r *Reader) zoned(z *zone) time.Time {
+// zoned gives the moment at which a clock in a zone shows what utc shows in
+// UTC. It is in the Reader's own zone when that has the offset of the stamp,
+// so that equal stamps give equal values; else in the stamp's.
+func (r *Reader) zoned(z *zone, utc time.Time) time.Time {
 	if z == &r.noZone {
-		y, mo, d := r.iso.time.Date()
-		h, m, sec := r.iso.time.Clock()
+		y, mo, d := utc.Date()
+		h, m, sec := utc.Clock()
 		return time.Date(y, mo, d, h, m, sec, 0, r.loc)
 	}
-	t := time.Unix(r.iso.time.Unix()-int64(z.offset), 0)
+	t := time.Unix(utc.Unix()-int64(z.offset), 0)
 	if z.loc == time.UTC {
 		return t.UTC()
 	}
@@ -80,6 +83,9 @@ func (r *Reader) zone(s string) *zone {
 	z := &r.zones[r.turn]
 	if z == r.isoZone {
 		r.isoZone = nil
+	}
+	if z == r.isoHour.zone {
+		r.isoHour.zone = nil
 	}
 	r.turn = (r.turn + 1) % len(r.zones)
 	z.n = copy(z.text[:], s)

@@ -40,6 +40,8 @@ type Reader struct {
 
 	isoZone   *zone     // the zone of isoSecond; nil: none is known
 	isoSecond time.Time // the stamp in iso, in this zone
+	isoHour   isoHour
+	bsdHour   bsdHour
 
 	origins [32]origin
 }

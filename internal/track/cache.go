@@ -19,10 +19,14 @@ type causeCache struct {
 	slots [causeSlots]causeSlot
 }
 
+// causeSlot knows a reply by its hash of 64 bits, with a seed that nobody can
+// know: two texts of one hash do not meet in the life of a machine.
 type causeSlot struct {
-	reply, dsn string
-	code       int16
-	cause      mta.Cause
+	reply uint64
+	size  int // of the reply; 0: the slot is empty
+	dsn   string
+	code  int16
+	cause mta.Cause
 }
 
 func newCauseCache(c *classify.Classifier) *causeCache {
@@ -34,9 +38,13 @@ func (cc *causeCache) cause(e *mta.Event) mta.Cause {
 	if e.Reply == "" || e.Status == mta.StatusExpired {
 		return Cause(cc.c, e)
 	}
-	s := &cc.slots[maphash.String(cc.seed, e.Reply)%causeSlots]
-	if s.reply != e.Reply || s.dsn != e.DSN || s.code != e.Code {
-		*s = causeSlot{strings.Clone(e.Reply), strings.Clone(e.DSN), e.Code, Cause(cc.c, e)}
+	h := maphash.String(cc.seed, e.Reply)
+	s := &cc.slots[h%causeSlots]
+	if s.reply != h || s.size != len(e.Reply) || s.code != e.Code || s.dsn != e.DSN {
+		if s.dsn != e.DSN {
+			s.dsn = strings.Clone(e.DSN)
+		}
+		s.reply, s.size, s.code, s.cause = h, len(e.Reply), e.Code, Cause(cc.c, e)
 	}
 	return s.cause
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -17,7 +16,8 @@ func (t *Tracker) add(e *mta.Event) *message {
 		t.drop(t.first)
 	}
 	m := t.alloc()
-	m.shop, m.id = t.shopOf(e.Instance), strings.Clone(e.QueueID)
+	m.shop = t.shopOf(e.Instance)
+	m.id.set(e.QueueID)
 	t.link(m)
 	return m
 }
@@ -28,12 +28,12 @@ func (t *Tracker) alloc() *message {
 		return new(message)
 	}
 	t.free = m.next
-	*m = message{}
+	m.next = nil
 	return m
 }
 
 func (t *Tracker) link(m *message) {
-	m.shop.open[m.id] = m
+	m.shop.open.add(m)
 	t.count++
 	m.prev, m.next = t.final, nil
 	if t.final == nil {
@@ -59,7 +59,7 @@ func (t *Tracker) drop(m *message) {
 	if m.stored {
 		t.deleted = append(t.deleted, m.key())
 	}
-	delete(m.shop.open, m.id)
+	m.shop.open.remove(m)
 	t.count--
 	if m.prev == nil {
 		t.first = m.next
@@ -71,7 +71,7 @@ func (t *Tracker) drop(m *message) {
 	} else {
 		m.next.prev = m.prev
 	}
-	*m = message{next: t.free}
+	*m = message{next: t.free, listed: m.listed}
 	t.free = m
 }
 
@@ -98,11 +98,12 @@ func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)
 	}
 	t.deleted = t.deleted[:0]
 	for _, m := range t.dirty {
+		m.listed = false
 		if !m.dirty {
 			continue
 		}
 		m.dirty, m.stored = false, true
-		v, err := json.Marshal(record{m.shop.name, m.id, m.from, m.client, m.sasl, m.received, m.size, m.recipients, m.attempts, m.flags()})
+		v, err := json.Marshal(record{m.shop.name, m.id.String(), m.from, m.client, m.sasl, m.received, m.size, m.recipients, m.attempts, m.flags()})
 		if err == nil { // a struct of strings and numbers always encodes
 			put(m.key(), v)
 		}
@@ -122,6 +123,10 @@ func (t *Tracker) MarkAll() {
 func (t *Tracker) mark(m *message) {
 	if !m.dirty {
 		m.dirty = true
+		if m.listed {
+			return
+		}
+		m.listed = true
 		t.dirty = append(t.dirty, m)
 	}
 }
@@ -147,7 +152,7 @@ func (t *Tracker) Restore(values [][]byte) (bad int) {
 
 func (t *Tracker) restore(r record) {
 	s := t.shopOf(r.Instance)
-	if s.open[r.ID] != nil {
+	if s.open.find(r.ID) != nil {
 		return
 	}
 	if t.count >= t.max {
@@ -155,8 +160,9 @@ func (t *Tracker) restore(r record) {
 		t.drop(t.first)
 	}
 	m := t.alloc()
-	*m = message{shop: s, id: r.ID, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
+	*m = message{shop: s, listed: m.listed, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
 		recipients: r.Recipients, attempts: r.Attempts, stored: true}
+	m.id.set(r.ID)
 	m.null, m.origin, m.inQueue = r.Flags&1 != 0, r.Flags&2 != 0, r.Flags&4 != 0
 	m.queued, m.deferred, m.held = r.Flags&8 != 0, r.Flags&16 != 0, r.Flags&32 != 0
 	t.link(m)
@@ -179,4 +185,4 @@ func (m *message) flags() uint8 {
 }
 
 // key is what the message is stored under: "INSTANCE/ID".
-func (m *message) key() string { return m.shop.name + "/" + m.id }
+func (m *message) key() string { return m.shop.name + "/" + m.id.String() }

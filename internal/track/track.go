@@ -13,6 +13,7 @@
 package track
 
 import (
+	"hash/maphash"
 	"strings"
 	"time"
 
@@ -44,24 +45,25 @@ type Tracker struct {
 	first    *message // entered longest ago
 	final    *message // entered last
 	free     *message
-	dirty    []*message // changed since the last Flush; may hold some twice, or recycled
+	dirty    []*message // changed since the last Flush, each once; some may be recycled
 	deleted  []string   // keys of stored messages that are gone since the last Flush
 	dropped  int64
 	delivery mta.Delivery
 	names    map[string]string // domains as logged -> in lower case, one copy of each
+	texts    interner          // of senders and clients
 }
 
 // shop is one instance: its open messages by queue id, and its queue.
 type shop struct {
 	name  string
-	open  map[string]*message
+	open  index
 	depth Depth
 }
 
 // message is one open message, in a list by time of entry.
 type message struct {
+	id         queueID
 	shop       *shop
-	id         string
 	prev, next *message
 	from       string
 	client     string
@@ -78,6 +80,7 @@ type message struct {
 	held       bool
 	stored     bool // Flush has handed it out
 	dirty      bool
+	listed     bool // in Tracker.dirty, whatever has become of it
 }
 
 // Depth is the queue of one instance as the log tells it.
@@ -97,6 +100,7 @@ func New(cfg Config, c *classify.Classifier) *Tracker {
 		causes: newCauseCache(c),
 		shops:  make(map[string]*shop),
 		names:  make(map[string]string),
+		texts:  interner{seed: maphash.MakeSeed()},
 	}
 }
 
@@ -158,7 +162,7 @@ func (t *Tracker) shopOf(instance string) *shop {
 	}
 	s := t.shops[instance]
 	if s == nil {
-		s = &shop{name: strings.Clone(instance), open: make(map[string]*message)}
+		s = &shop{name: strings.Clone(instance), open: newIndex()}
 		t.shops[s.name] = s
 	}
 	t.last = s
@@ -166,7 +170,7 @@ func (t *Tracker) shopOf(instance string) *shop {
 }
 
 // find gives the message that the event is about; nil when it is not known.
-func (t *Tracker) find(e *mta.Event) *message { return t.shopOf(e.Instance).open[e.QueueID] }
+func (t *Tracker) find(e *mta.Event) *message { return t.shopOf(e.Instance).open.find(e.QueueID) }
 
 // begin starts a new message, or completes one whose first lines came before
 // its origin line (two programs write the same log).
@@ -187,10 +191,10 @@ func (t *Tracker) begin(e *mta.Event) {
 	if m.received == 0 || e.Time.UnixNano() < m.received {
 		m.received = e.Time.UnixNano()
 	}
-	m.client = keep(e.Client.IP, m.client)
-	m.sasl = keep(e.SASLUser, m.sasl)
+	m.client = t.keep(e.Client.IP, m.client)
+	m.sasl = t.keep(e.SASLUser, m.sasl)
 	if e.From != "" || e.NullSender {
-		m.from, m.null = keep(e.From, m.from), e.NullSender
+		m.from, m.null = t.keep(e.From, m.from), e.NullSender
 	}
 }
 
@@ -220,7 +224,7 @@ func (t *Tracker) queued(e *mta.Event) bool {
 	m = t.enter(e, m)
 	t.undefer(m)
 	if fresh || m.from == "" {
-		m.from, m.null = keep(e.From, m.from), e.NullSender
+		m.from, m.null = t.keep(e.From, m.from), e.NullSender
 	}
 	m.size, m.recipients = e.Size, e.Recipients
 	m.queued = true
@@ -346,11 +350,11 @@ func (t *Tracker) name(s, v string) string {
 
 // keep gives a copy of s that may outlive the batch, or old when s is empty
 // or the same.
-func keep(s, old string) string {
+func (t *Tracker) keep(s, old string) string {
 	if s == "" || s == old {
 		return old
 	}
-	return strings.Clone(s)
+	return t.texts.keep(s)
 }
 
 // Cause names the cause of one event by its own line alone, as Apply does:
