@@ -165,7 +165,7 @@ func (t *tool) instanceText(now time.Time, in view.InstanceStatus) {
 	}
 	t.out.line(head)
 	t.sign("queue", in.Queue.Unknown, queueLines(now, in.Queue))
-	t.sign("failures", in.Failures.Unknown, failureLines(in.Failures))
+	t.sign("failures", in.Failures.Unknown, failureLines(now, in))
 	t.sign("connections", in.Connections.Unknown, connectionLines(in.Connections))
 	t.sign("processes", in.Processes.Unknown, processLines(in.Processes))
 	for _, note := range in.Notes {
@@ -220,7 +220,8 @@ func queueLines(now time.Time, q view.QueueStatus) []string {
 	return lines
 }
 
-func failureLines(f view.FailureStatus) []string {
+func failureLines(now time.Time, in view.InstanceStatus) []string {
+	f := in.Failures
 	if f.Attempts == nil || f.Unknown != "" && nothing(f) {
 		return nil
 	}
@@ -230,11 +231,19 @@ func failureLines(f view.FailureStatus) []string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	l := "last " + windowText(f.Window) + ": "
+	since := f.Since
+	if log := in.Queue.FromLog; log != nil && log.Since.After(since) && !since.IsZero() {
+		since = log.Since // the log is known from here on
+	}
+	l := coverText(now, since, f.Window) + ": "
 	if f.Received != nil {
 		l += fmt.Sprintf("%d received, ", *f.Received)
 	}
-	lines := []string{l + strings.Join(parts, ", ") + fmt.Sprintf("; %s", plural(f.Rejects, "client request")) + " rejected"}
+	l += strings.Join(parts, ", ")
+	if f.Rejects != nil {
+		l += "; " + plural(*f.Rejects, "client request") + " rejected"
+	}
+	lines := []string{l}
 	if text := topText(f.Causes, 5); text != "" {
 		lines = append(lines, "why: "+text)
 	}
@@ -244,11 +253,7 @@ func failureLines(f view.FailureStatus) []string {
 // nothing reports figures that are all zero: beside an unknown they measure
 // nothing.
 func nothing(f view.FailureStatus) bool {
-	sum := f.Rejects
-	for _, n := range f.Attempts {
-		sum += n
-	}
-	return sum == 0 && (f.Received == nil || *f.Received == 0)
+	return zero(f.Attempts) && (f.Rejects == nil || *f.Rejects == 0) && (f.Received == nil || *f.Received == 0)
 }
 
 func connectionLines(c view.ConnectionStatus) []string {

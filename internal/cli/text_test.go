@@ -137,7 +137,7 @@ func TestWords(t *testing.T) {
 		{bytesText(-1), "unknown size"}, {bytesText(0), "0 B"}, {bytesText(999), "999 B"}, {bytesText(1000), "1.0 kB"},
 		{bytesText(9949), "9.9 kB"}, {bytesText(9960), "10 kB"}, {bytesText(999_700), "1.0 MB"}, {bytesText(12_345_678), "12 MB"},
 		{spanText(-time.Second), "0s"}, {spanText(59 * time.Second), "59s"}, {spanText(60 * time.Second), "1m"},
-		{spanText(3725 * time.Second), "1h 2m"}, {spanText(50 * time.Hour), "2d 2h"}, {windowText(90 * time.Minute), "1h30m"},
+		{spanText(3725 * time.Second), "1h 2m"}, {spanText(50 * time.Hour), "2d 2h"}, {spanText(90 * time.Minute), "1h 30m"},
 		{plural(1, "message"), "1 message"}, {plural(0, "entry"), "0 entries"}, {plural(2, "process"), "2 processes"}, {plural(3, "address"), "3 addresses"},
 		{topText(map[string]int64{"a": 1, "b": 3, "c": 0, "d": 1}, 2), "b 3, a 1, and 1 more"},
 		{topText(map[string]int{}, 2), ""},
