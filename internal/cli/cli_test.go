@@ -292,6 +292,35 @@ func TestWhoIsAsked(t *testing.T) {
 	}
 }
 
+// TestTraceAsksDaemon shows that a trace which may not read the logs asks the
+// daemon of this machine.
+func TestTraceAsksDaemon(t *testing.T) {
+	t.Setenv(config.EnvPath, emptyConfig(t))
+	for name, tt := range map[string]struct {
+		unread []string
+		status int
+		want   string
+	}{
+		"no permission": {[]string{"read log: open /var/log/mail.log: permission denied"}, 0, "4cXk2q1Z3nz9v"},
+		"gone":          {[]string{"read log: open /var/log/mail.log: no such file or directory"}, 3, "not found"},
+		"read":          {nil, 1, "not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			deps := cli.Deps{
+				Client: func(string) view.Source { return &source{} },
+				Look: func(context.Context, config.Config) (view.Source, func() error, error) {
+					return &source{traced: &view.TraceSummary{Unread: tt.unread}}, func() error { return nil }, nil
+				},
+			}
+			var out bytes.Buffer
+			status := cli.Run(t.Context(), deps, []string{"mtawatch", "trace", "4cXk2q1Z3nz9v"}, strings.NewReader(""), &out, &out)
+			if status != tt.status || !strings.Contains(out.String(), tt.want) {
+				t.Errorf("status %d, want %d; output\n%s", status, tt.status, out.String())
+			}
+		})
+	}
+}
+
 // TestRun shows that the daemon gets the configuration and its end is the
 // command's.
 func TestRun(t *testing.T) {

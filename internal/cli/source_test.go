@@ -18,6 +18,7 @@ type source struct {
 	stale  bool // the last listing is of an empty queue
 	noRows bool // nothing failed
 	unread string
+	traced *view.TraceSummary // a trace that finds nothing
 }
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -106,6 +107,9 @@ func (s *source) Metrics(context.Context) ([]mta.Sample, error) { return nil, er
 
 func (s *source) Trace(_ context.Context, q view.TraceQuery, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
 	s.asked = q
+	if s.traced != nil {
+		return *s.traced, s.err
+	}
 	progress(view.Progress{Done: 1, Total: 2, What: "mail.log"})
 	yield(view.TraceStep{Source: "mail.log", Text: "...", Event: mta.Event{Time: noon, Instance: "postfix-out", Program: "smtp", Kind: mta.KindDelivery,
 		QueueID: "4cXk2q1Z3nz9v", To: "b@example.net", Status: mta.StatusBounced, Cause: mta.CauseUnknownUser, Reply: "550 no such \u202euser"}})
