@@ -135,6 +135,7 @@ func (t *tool) failureTable(f view.Failures, q view.FailureQuery) {
 	}
 	t.out.line("")
 	tab := newTable("DESTINATION", "CAUSE", "AT FAULT", ">DEFERRED", ">BOUNCED", ">SENT", "FIRST SEEN", "LAST", "LAST REPLY")
+	tab.optional = []string{"FIRST SEEN", "AT FAULT", "LAST"}
 	for _, r := range f.Rows {
 		tab.add(cut(clean(r.Destination), 40), r.Cause.String(), scopeText(r.Scope), countText(r.Deferred), countText(r.Bounced),
 			countText(r.Sent), clockText(f.Time, r.First), clockText(f.Time, r.Last), clean(r.Reply))
@@ -154,6 +155,7 @@ func (t *tool) rejectTable(f view.Failures) {
 	}
 	t.out.line("")
 	tab := newTable("INSTANCE", "STAGE", "CAUSE", "CLASS", ">COUNT", "LAST", "LAST REPLY")
+	tab.optional = []string{"LAST", "CLASS", "INSTANCE"}
 	for _, r := range f.Rejects {
 		tab.add(clean(r.Instance), r.Stage.String(), r.Cause.String(), clean(r.Class), countText(r.Count), clockText(f.Time, r.Last), clean(r.Reply))
 	}
