@@ -145,7 +145,7 @@ func (t *tool) reading(c *cobra.Command) *cobra.Command {
 
 // settings loads the configuration, with the flags over it.
 func (t *tool) settings() (config.Config, error) {
-	cfg, err := config.Load(t.configPath)
+	cfg, err := config.Load(t.configPath, mtaList()...)
 	if err != nil {
 		return config.Config{}, err
 	}

@@ -143,7 +143,48 @@ example.net  11  1  10   2h 5m  timed ?[31mout
 `},
 	{name: "queue counters", args: "queue counters", want: `12 messages, 35 kB: deferred 11, active 1
 INSTANCE     QUEUE     MESSAGES  SIZE  OLDEST
-postfix-out  deferred        11         2h 5m
+postfix-out  deferred        11     -   2h 5m
+`},
+	{name: "queue with an older table", args: "queue", change: func(s *source) {
+		s.change = func(q *view.Queue) {
+			q.Detail[0].Total = &view.QueueRow{Recipients: 13, Messages: 9, Ages: []int64{3, 10}}
+		}
+	},
+		want: `12 messages, 35 kB: deferred 11, active 1
+
+postfix-out: oldest message 2h 5m, in deferred; table of 11:59:30, when there were 9
+              T  5  5+  OLDEST  LAST REASON
+TOTAL        13  3  10
+example.net  11  1  10   2h 5m  timed ?[31mout
+(other)       2  2   0
+`},
+	{name: "fresh, and the server is down", args: "queue --fresh", status: 3, change: func(s *source) {
+		s.change = func(q *view.Queue) { q.Detail[0].ListFailed = "connect to showq: connection refused" }
+	},
+		want: `12 messages, 35 kB: deferred 11, active 1
+
+postfix-out: oldest message 2h 5m, in deferred
+  no present table: connect to showq: connection refused
+`},
+	{name: "one queue", args: "queue --queue deferred", change: func(s *source) {
+		s.change = func(q *view.Queue) {
+			q.Detail[0].Queues = append(q.Detail[0].Queues, mta.QueueCount{Name: "hold", Messages: 1, Oldest: noon.Add(-30 * time.Hour)})
+		}
+	}, want: `12 messages, 35 kB: deferred 11, active 1
+
+postfix-out: oldest message 2h 5m, in deferred; table read 30s ago
+              T  5  5+  OLDEST  LAST REASON
+TOTAL        13  3  10   2h 5m
+example.net  11  1  10   2h 5m  timed ?[31mout
+(other)       2  2   0
+destinations with mail in deferred; their figures count every queue
+`},
+	{name: "an empty queue", args: "queue", change: func(s *source) {
+		s.change = func(q *view.Queue) {
+			*q = view.Queue{Time: noon, Messages: number(0), Detail: []view.QueueDetail{{Instance: "postfix-out", ListedAt: noon, Queues: []mta.QueueCount{{Name: "hold"}}}}}
+		}
+	}, want: "0 messages\n\npostfix-out: the queue is empty\n"},
+	{name: "port that is not watched", args: "connections --port 2525", status: 3, want: `UNKNOWN: port 2525 is not watched: add it to 'ports' in the configuration; without --port every watched port is shown
 `},
 	{name: "messages unknown", args: "queue list", status: 3, want: "UNKNOWN: the queue does not answer\n"},
 	{name: "failures", args: "failures", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
@@ -212,6 +253,15 @@ func TestFlags(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// TestNoSuchQueue shows that the name of a queue that is not there is refused
+// with the names that are.
+func TestNoSuchQueue(t *testing.T) {
+	status, got, errs := run(t, &source{}, "queue", "--queue", "nosuch")
+	if status != 2 || got != "" || !strings.Contains(errs, `no queue "nosuch"`) || !strings.Contains(errs, "the queues here are deferred") {
+		t.Errorf("status %d, stdout %q, stderr %q", status, got, errs)
 	}
 }
 
@@ -327,12 +377,12 @@ func TestRun(t *testing.T) {
 	t.Setenv(config.EnvPath, emptyConfig(t))
 	for _, want := range []error{nil, errors.New("open store: locked")} {
 		deps := cli.Deps{Daemon: func(_ context.Context, cfg config.Config, log *slog.Logger) error {
-			log.Info("hello", "dir", cfg.DataDir)
+			log.Info("hello", "dir", cfg.DataDir, "listen", cfg.Listen)
 			return want
 		}}
 		var out, errs bytes.Buffer
-		status := cli.Run(t.Context(), deps, []string{"mtawatch", "run", "--data-dir", "/srv/x"}, strings.NewReader(""), &out, &errs)
-		if !strings.Contains(errs.String(), "dir=/srv/x") || out.Len() > 0 {
+		status := cli.Run(t.Context(), deps, []string{"mtawatch", "run", "--data-dir", "/srv/x", "--listen", "127.0.0.1:9999"}, strings.NewReader(""), &out, &errs)
+		if !strings.Contains(errs.String(), "dir=/srv/x listen=127.0.0.1:9999") || out.Len() > 0 {
 			t.Errorf("stderr %q, stdout %q", errs.String(), out.String())
 		}
 		if (want == nil) != (status == 0) || want != nil && !strings.Contains(errs.String(), "mtawatch: "+want.Error()) {

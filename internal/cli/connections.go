@@ -83,7 +83,12 @@ func (t *tool) liveConnections(ctx context.Context, f connectionFlags) (view.Con
 	if q.Top == 0 && t.json {
 		q.Top = 10000
 	}
-	return ask(ctx, t, func(s view.Source) (view.Connections, error) { return s.Connections(ctx, q) })
+	v, err := ask(ctx, t, func(s view.Source) (view.Connections, error) { return s.Connections(ctx, q) })
+	if err == nil && v.Unknown == "" && q.Port != 0 && !slices.ContainsFunc(v.Ports, func(r view.PortRow) bool { return r.Port == q.Port }) {
+		v = view.Connections{Time: v.Time, Connections: []mta.Connection{}, Source: v.Source,
+			Unknown: fmt.Sprintf("port %d is not watched: add it to 'ports' in the configuration; without --port every watched port is shown", q.Port)}
+	}
+	return v, err
 }
 
 // savedConnections reads a listing. All of it is given; --top limits only

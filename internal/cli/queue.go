@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,12 +93,14 @@ func unknown(why string) error {
 	return exit(exitUnknown)
 }
 
-func mtaNames() string {
+func mtaNames() string { return strings.Join(mtaList(), ", ") }
+
+func mtaList() []string {
 	var names []string
 	for _, a := range all.Adapters() {
 		names = append(names, a.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 func (t *tool) getQueue(ctx context.Context, f *queueFlags) (view.Queue, error) {
@@ -118,8 +121,45 @@ func (t *tool) getQueue(ctx context.Context, f *queueFlags) (view.Queue, error) 
 			q.Fresh = true
 			v, err = s.Queue(ctx, q)
 		}
+		if err == nil {
+			err = onlyQueues(&v, f.queues)
+		}
 		return v, err
 	})
+}
+
+// onlyQueues leaves the named queues in the details, and refuses a name that
+// no mail server here has.
+func onlyQueues(q *view.Queue, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	if err := knownQueues(*q, names); err != nil {
+		return err
+	}
+	for i := range q.Detail {
+		q.Detail[i].Queues = slices.DeleteFunc(slices.Clone(q.Detail[i].Queues), func(c mta.QueueCount) bool { return !slices.Contains(names, c.Name) })
+	}
+	return nil
+}
+
+// knownQueues refuses names of queues that are not there. Where a queue
+// could not be read, nobody knows.
+func knownQueues(q view.Queue, names []string) error {
+	var known []string
+	for _, d := range q.Detail {
+		for _, c := range d.Queues {
+			if !slices.Contains(known, c.Name) {
+				known = append(known, c.Name)
+			}
+		}
+	}
+	for _, name := range names {
+		if len(known) > 0 && q.Unknown == "" && !slices.Contains(known, name) {
+			return view.Advise(fmt.Errorf("no queue %q", clean(name)), "the queues here are "+clean(strings.Join(known, ", ")))
+		}
+	}
+	return nil
 }
 
 // tableMissing reports whether the last listing is from a time when the
@@ -150,7 +190,17 @@ func (t *tool) queueMessages(ctx context.Context, f *queueFlags) (view.Messages,
 		}
 		return view.Messages{Time: l.at, Messages: l.messages, More: l.more}, nil
 	}
-	return ask(ctx, t, func(s view.Source) (view.Messages, error) { return s.Messages(ctx, q) })
+	return ask(ctx, t, func(s view.Source) (view.Messages, error) {
+		m, err := s.Messages(ctx, q)
+		if err != nil || len(m.Messages) > 0 || m.Unknown != "" || q.Queue == "" {
+			return m, err
+		}
+		counts, err := s.Queue(ctx, view.QueueQuery{Instance: q.Instance})
+		if err != nil {
+			return m, err
+		}
+		return m, knownQueues(counts, []string{q.Queue})
+	})
 }
 
 // wanted reports whether a question asks for the message.

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -17,14 +19,23 @@ func (t *tool) queueTable(ctx context.Context, f *queueFlags) error {
 	if err != nil {
 		return err
 	}
+	why := q.Unknown
+	if f.fresh { // an old table is no answer
+		for i := range q.Detail {
+			if d := &q.Detail[i]; d.ListFailed != "" {
+				d.Rows, d.Other, d.Total = []view.QueueRow{}, nil, nil
+				why = cmp.Or(why, d.ListFailed)
+			}
+		}
+	}
 	if t.json {
-		return errors.Join(t.out.json(q), unknown(q.Unknown))
+		return errors.Join(t.out.json(q), unknown(why))
 	}
 	t.queueHead(q)
 	for _, d := range q.Detail {
-		t.queueDetail(q.Time, d)
+		t.queueDetail(q.Time, d, f)
 	}
-	return unknown(q.Unknown)
+	return unknown(why)
 }
 
 func (t *tool) queueHead(q view.Queue) {
@@ -44,25 +55,55 @@ func (t *tool) queueHead(q view.Queue) {
 	t.out.line(t.out.in(bold, head))
 }
 
-func (t *tool) queueDetail(now time.Time, d view.QueueDetail) {
+func (t *tool) queueDetail(now time.Time, d view.QueueDetail, f *queueFlags) {
 	t.out.line("")
 	head := clean(d.Instance)
 	if oldest, queue := oldestOf(d.Queues); !oldest.IsZero() {
 		head += fmt.Sprintf(": oldest message %s, in %s", ageText(now, oldest), clean(queue))
 	}
-	if age := now.Sub(d.ListedAt); !d.ListedAt.IsZero() && age >= 2*time.Second {
-		head += fmt.Sprintf("; table read %s ago", spanText(age))
+	switch there, held := tableMessages(d), heldMessages(d); {
+	case len(d.Rows) == 0 && held == 0 && len(d.Queues) > 0, f.from != "" && len(d.Rows) == 0:
+		head += ": the queue is empty"
+	case len(d.Rows) == 0:
+	case len(f.queues) == 0 && there >= 0 && there != held:
+		head += fmt.Sprintf("; table of %s, when there were %d", clockText(now, d.ListedAt), there)
+	case now.Sub(d.ListedAt) >= 2*time.Second && !d.ListedAt.IsZero():
+		head += fmt.Sprintf("; table read %s ago", ageText(now, d.ListedAt))
 	}
 	t.out.line(head)
 	if d.Unknown != "" {
 		t.out.line("  " + t.out.in(red, "UNKNOWN") + ": " + clean(d.Unknown))
 	}
 	if d.ListFailed != "" {
-		t.out.line("  no table: " + clean(d.ListFailed))
+		label := "no present table: "
+		if len(d.Rows) > 0 {
+			label = "no newer table: "
+		}
+		t.out.line("  " + label + clean(d.ListFailed))
 	}
-	if len(d.Rows) > 0 {
-		t.shapeTable(now, d)
+	if len(d.Rows) == 0 {
+		return
 	}
+	t.shapeTable(now, d)
+	if len(f.queues) > 0 && f.from == "" {
+		t.out.line(t.out.in(dim, "destinations with mail in "+clean(strings.Join(f.queues, ", "))+"; their figures count every queue"))
+	}
+}
+
+// tableMessages gives how many messages there were when the table was read;
+// -1 when that is not told.
+func tableMessages(d view.QueueDetail) int64 {
+	if d.Total == nil {
+		return -1
+	}
+	return d.Total.Messages
+}
+
+func heldMessages(d view.QueueDetail) (n int64) {
+	for _, c := range d.Queues {
+		n += c.Messages
+	}
+	return n
 }
 
 func oldestOf(list []mta.QueueCount) (oldest time.Time, queue string) {
@@ -146,7 +187,7 @@ func (t *tool) queueCounters(ctx context.Context, f *queueFlags) error {
 	tab := newTable("INSTANCE", "QUEUE", ">MESSAGES", ">SIZE", ">OLDEST")
 	for _, d := range q.Detail {
 		for _, c := range d.Queues {
-			size := ""
+			size := "-"
 			if c.Bytes >= 0 {
 				size = bytesText(c.Bytes)
 			}
@@ -165,7 +206,9 @@ func (t *tool) queueCounters(ctx context.Context, f *queueFlags) error {
 
 // messageList prints one line for each message.
 func (t *tool) messageList(m view.Messages) error {
+	slices.SortStableFunc(m.Messages, func(a, b view.MessageItem) int { return a.Arrived.Compare(b.Arrived) })
 	tab := newTable("QUEUE ID", "QUEUE", ">AGE", ">SIZE", ">RCPT", "SENDER", "RECIPIENT", "REASON")
+	tab.optional = []string{"RCPT", "SIZE", "QUEUE"}
 	for _, item := range m.Messages {
 		to, reason := "", ""
 		if len(item.Recipients) > 0 {
@@ -202,9 +245,26 @@ func (t *tool) messagesEnd(m view.Messages) error {
 	case len(m.Messages) == 0:
 		t.out.line("no such message in the queue")
 	case m.More:
-		t.out.line(t.out.in(dim, "and more: see --limit"))
+		t.out.line(t.out.in(dim, fmt.Sprintf("the first %d that the mail server lists; there are more: see --limit", len(m.Messages))))
+	default:
+		total := plural(int64(len(m.Messages)), "message")
+		if size := sizeOf(m.Messages); size >= 0 {
+			total += ", " + bytesText(size)
+		}
+		t.out.line(t.out.in(dim, total))
 	}
 	return unknown(m.Unknown)
+}
+
+// sizeOf sums sizes; -1 when one is not known.
+func sizeOf(list []view.MessageItem) (n int64) {
+	for _, item := range list {
+		if item.Size < 0 {
+			return -1
+		}
+		n += item.Size
+	}
+	return n
 }
 
 func sizeCell(n int64) string {

@@ -14,7 +14,8 @@ import (
 )
 
 func (t *tool) runCommand() *cobra.Command {
-	return &cobra.Command{
+	listen := ""
+	c := &cobra.Command{
 		Use:   "run",
 		Short: "The daemon: watch the mail servers of this host",
 		Long:  "The daemon: watches the mail servers of this host until it is told to stop (SIGTERM, SIGINT). Logs go to standard error.",
@@ -23,6 +24,9 @@ func (t *tool) runCommand() *cobra.Command {
 			cfg, err := t.settings()
 			if err != nil {
 				return err
+			}
+			if c.Flags().Changed("listen") {
+				cfg.Listen = listen
 			}
 			if t.deps.Daemon == nil {
 				return errors.New("run daemon: not possible in this build")
@@ -35,6 +39,8 @@ func (t *tool) runCommand() *cobra.Command {
 			return t.deps.Daemon(ctx, cfg, log)
 		},
 	}
+	c.Flags().StringVar(&listen, "listen", "", "address and port of the API, such as 127.0.0.1:9726 (default: of the configuration)")
+	return c
 }
 
 func (t *tool) checkConfigCommand() *cobra.Command {
@@ -47,7 +53,7 @@ func (t *tool) checkConfigCommand() *cobra.Command {
 			if len(args) > 0 {
 				path = args[0]
 			}
-			cfg, err := config.Load(path)
+			cfg, err := config.Load(path, mtaList()...)
 			if list := (config.Errors)(nil); errors.As(err, &list) {
 				for _, e := range list {
 					t.err.line(clean(e.Error()))

@@ -18,6 +18,7 @@ type source struct {
 	stale  bool // the last listing is of an empty queue
 	noRows bool // nothing failed
 	unread string
+	change func(*view.Queue)
 	traced *view.TraceSummary // a trace that finds nothing
 }
 
@@ -51,12 +52,16 @@ func (s *source) Queue(_ context.Context, q view.QueueQuery) (view.Queue, error)
 		return view.Queue{Time: noon, Messages: number(12), Detail: []view.QueueDetail{{Instance: "postfix-out", ListedAt: noon.Add(-time.Minute),
 			Queues: []mta.QueueCount{{Name: "deferred", Messages: 12}}}}}, s.err
 	}
-	return view.Queue{Time: noon, Messages: number(12), Bytes: number(34_567), Queues: map[string]int64{"active": 1, "deferred": 11}, Detail: []view.QueueDetail{{
+	v := view.Queue{Time: noon, Messages: number(12), Bytes: number(34_567), Queues: map[string]int64{"active": 1, "deferred": 11}, Detail: []view.QueueDetail{{
 		Instance: "postfix-out", ListedAt: noon.Add(-30 * time.Second), Ages: []string{"5", "5+"},
 		Queues: []mta.QueueCount{{Name: "deferred", Messages: 11, Bytes: -1, Oldest: noon.Add(-125 * time.Minute)}},
 		Rows:   []view.QueueRow{{Destination: "example.net", Recipients: 11, Messages: 10, Ages: []int64{1, 10}, Oldest: noon.Add(-125 * time.Minute), Reason: "timed \x1b[31mout"}},
 		Other:  &view.QueueRow{Destination: "other", Recipients: 2, Messages: 2, Ages: []int64{2, 0}},
-	}}}, s.err
+	}}}
+	if s.change != nil {
+		s.change(&v)
+	}
+	return v, s.err
 }
 
 func (s *source) Messages(_ context.Context, q view.MessageQuery) (view.Messages, error) {

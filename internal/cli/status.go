@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -295,10 +294,14 @@ func portText(p view.PortRow) string {
 		name += ", nobody listens"
 	}
 	l := name + ": " + plural(int64(liveSockets(p)), "connection")
-	states := maps.Clone(p.States)
-	delete(states, mta.TCPListen.String())
-	if text := topText(states, 5); text != "" {
-		l += " (" + text + ")"
+	var states []string // always in the same order
+	for st := mta.TCPEstablished; st <= mta.TCPClosing; st++ {
+		if n := p.States[st.String()]; n > 0 && st != mta.TCPListen {
+			states = append(states, fmt.Sprintf("%s %d", st, n))
+		}
+	}
+	if len(states) > 0 {
+		l += " (" + strings.Join(states, ", ") + ")"
 	}
 	if p.Sources > 0 {
 		l += " from " + plural(int64(p.Sources), "address")

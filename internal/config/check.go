@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,6 +79,9 @@ func (r *reader) checkInstances(list []Instance) {
 		key := fmt.Sprintf("instances[%d]", i)
 		if in.MTA == "" {
 			r.at(key, "mta is missing: which mail server is it?")
+		}
+		if in.MTA != "" && len(r.mtas) > 0 && !slices.Contains(r.mtas, in.MTA) {
+			r.at(key+".mta", "no mail server %q is known; known are %s", in.MTA, strings.Join(r.mtas, ", "))
 		}
 		if in.Name == "" {
 			r.at(key, "name is missing: how does its log call it?")

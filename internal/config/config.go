@@ -86,7 +86,7 @@ func Default() Config {
 		DataDir:      defaultDataDir(),
 		Interval:     10 * time.Second,
 		Retention:    35 * 24 * time.Hour,
-		ListInterval: time.Minute,
+		ListInterval: 10 * time.Second,
 		ListMaxCPU:   0.01,
 		Detect:       true,
 		LogLevel:     "info",
@@ -112,8 +112,9 @@ func defaultDataDir() string {
 
 // Load reads the file at path; with path "" the one that MTAWATCH_CONFIG
 // names, else DefaultPath if it exists, else none. The error is of type
-// Errors when the file can be read but is wrong.
-func Load(path string) (Config, error) {
+// Errors when the file can be read but is wrong. With mtas named, an instance
+// of any other mail server is such an error.
+func Load(path string, mtas ...string) (Config, error) {
 	explicit := true
 	if path == "" {
 		path = os.Getenv(EnvPath)
@@ -136,7 +137,7 @@ func Load(path string) (Config, error) {
 	if len(text) > maxFile {
 		return Config{}, fmt.Errorf("read configuration: %s has more than %d bytes", path, maxFile)
 	}
-	c, err := Parse(path, text)
+	c, err := Parse(path, text, mtas...)
 	c.File = path
 	return c, err
 }

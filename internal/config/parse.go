@@ -17,9 +17,10 @@ import (
 
 // Parse reads the text of a configuration file; name stands in the errors,
 // which are of type Errors. The YAML library finds the nodes; this package
-// reads them itself, so that one run tells of every error.
-func Parse(name string, text []byte) (Config, error) {
-	r := &reader{file: name, lines: make(map[string]int)}
+// reads them itself, so that one run tells of every error. With mtas named,
+// an instance of any other mail server is one.
+func Parse(name string, text []byte, mtas ...string) (Config, error) {
+	r := &reader{file: name, mtas: mtas, lines: make(map[string]int)}
 	c := Default()
 	if root := r.root(text); root != nil {
 		r.structure(root, "", reflect.ValueOf(&c).Elem())
@@ -37,6 +38,7 @@ func Parse(name string, text []byte) (Config, error) {
 // reader walks the nodes and fills a Config.
 type reader struct {
 	file   string
+	mtas   []string       // the mail servers that are known; none: any
 	lines  map[string]int // where each key stands
 	wrong  Errors
 	syntax bool // the text is no YAML; nothing else can be said

@@ -42,6 +42,10 @@ func (b *Belt) Queue(q view.QueueQuery, now time.Time) view.Queue {
 		} else {
 			d.ListedAt, d.ListFailed = t.Time, t.Failed
 			d.Rows, d.Other = ShapeView(&t.Table, q.Queues, top)
+			if len(q.Queues) == 0 {
+				total := queueRow(&t.Table.Total)
+				d.Total = &total
+			}
 		}
 		out.Detail = append(out.Detail, d)
 		for _, c := range s.Queues {
