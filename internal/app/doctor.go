@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
@@ -22,6 +24,7 @@ func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 	s.look.logs(ctx)
 	d := doctor{s: s, out: view.Doctor{Time: time.Now(), Checks: []view.DoctorCheck{}}}
 	instances := s.belt.Instances()
+	d.procs, d.procErr = sample.Processes(ctx, s.machine, s.adapters, instances)
 	if len(instances) == 0 {
 		d.bad("mail server", "none was found", "start it, or name it under `instances:` in the configuration file")
 	}
@@ -29,7 +32,7 @@ func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 		d.instance(ctx, in)
 	}
 	d.sockets(ctx, instances)
-	d.processes(ctx, instances)
+	d.processes(instances)
 	d.store()
 	for _, spot := range s.belt.Status(time.Now()).Blind {
 		if spot.Kind == mta.BlindNotUnderstood || spot.Kind == mta.BlindSilent || spot.Kind == mta.BlindLost {
@@ -40,8 +43,28 @@ func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 }
 
 type doctor struct {
-	s   *Source
-	out view.Doctor
+	s       *Source
+	out     view.Doctor
+	procs   map[string][]mta.RoleProcess // by instance, read now
+	procErr error
+}
+
+// running reports whether an instance runs: by the processes of now, and by
+// the last detection where those cannot be read or told apart.
+func (d *doctor) running(in mta.Instance) bool {
+	if list := d.procs[in.Name]; d.procErr == nil && len(list) > 0 {
+		return dispatchers(list) > 0
+	}
+	return in.Running
+}
+
+func dispatchers(list []mta.RoleProcess) (n int) {
+	for _, p := range list {
+		if p.Role == mta.RoleDispatcher {
+			n++
+		}
+	}
+	return n
 }
 
 func (d *doctor) ok(name, text string) {
@@ -63,9 +86,12 @@ func (d *doctor) check(name, text string, err error, advice string) {
 
 func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 	what := fmt.Sprintf("%s %s, configuration %s, queue %s", in.MTA, in.Version, in.ConfigDir, in.QueueDir)
-	if in.Running {
+	switch {
+	case d.running(in):
 		d.ok(in.Name, what+", running")
-	} else {
+	case len(d.procs[in.Name]) > 0:
+		d.bad(in.Name, what+", not running", "end the processes that are left over, then start the mail server")
+	default:
 		d.bad(in.Name, what+", not running", "start the mail server")
 	}
 	for _, n := range in.Notes {
@@ -144,29 +170,41 @@ func (d *doctor) sockets(ctx context.Context, instances []mta.Instance) {
 	d.check("closed connections", "connections shorter than the interval are counted", err, "allow netlink sockets; a kernel of 4.1 or later is needed")
 }
 
-func (d *doctor) processes(ctx context.Context, instances []mta.Instance) {
-	procs, err := sample.Processes(ctx, d.s.machine, d.s.adapters, instances)
-	if err != nil {
-		d.bad("processes", err.Error(), "mount /proc without hidepid, or give the user the group of its gid= option")
+func (d *doctor) processes(instances []mta.Instance) {
+	if d.procErr != nil {
+		d.bad("processes", d.procErr.Error(), "mount /proc without hidepid, or give the user the group of its gid= option")
 		return
 	}
 	for _, in := range instances {
-		n := 0
-		for _, p := range procs[in.Name] {
-			if p.Role == mta.RoleDispatcher {
-				n++
-			}
-		}
+		list := d.procs[in.Name]
 		name := in.Name + " processes"
 		switch {
-		case n > 0:
-			d.ok(name, fmt.Sprintf("%d processes with their roles", len(procs[in.Name])))
+		case dispatchers(list) > 0:
+			d.ok(name, fmt.Sprintf("%d processes with their roles", len(list)))
+		case len(list) > 0:
+			d.bad(name, fmt.Sprintf("no dispatcher: it does not run; %s", leftOver(list)), "end them before starting it again: kill "+pids(list))
 		case in.Running:
 			d.bad(name, "it runs, but its processes cannot be told", "run as root or with CAP_SYS_PTRACE to tell several instances apart; mount /proc without hidepid")
 		default:
 			d.bad(name, "no dispatcher: it does not run", "start the mail server")
 		}
 	}
+}
+
+func leftOver(list []mta.RoleProcess) string {
+	if len(list) == 1 {
+		return "1 process is left over (an orphan)"
+	}
+	return fmt.Sprintf("%d processes are left over (orphans)", len(list))
+}
+
+// pids names processes for a command, at most 20 of them.
+func pids(list []mta.RoleProcess) string {
+	var names []string
+	for _, p := range list[:min(len(list), 20)] {
+		names = append(names, strconv.Itoa(p.PID))
+	}
+	return strings.Join(names, " ")
 }
 
 // store tries the data directory: there, writable, with space left.
