@@ -1,7 +1,7 @@
 package classify
 
-// NetEase (163, 126, yeah), Tencent QQ, Sina, Mail.ru, Yandex. Sources: the
-// providers' help pages for returned mail and their servers' replies.
+// NetEase (163, 126, yeah), Tencent QQ, Sina, Mail.ru, Yandex. The texts
+// are as commonly seen in their servers' replies.
 var easternRules = []entry{
 	// NetEase and others on Coremail: a class and a sign.
 	{rateLimited, "_hl icc_", "421 HL:ICC 163 smtp8,example"},

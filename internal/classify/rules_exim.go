@@ -1,8 +1,7 @@
 package classify
 
-// What Exim says itself: of a delivery, and to a client. Source: the texts of
-// Exim 4.9x (deliver.c, smtp transport, exim4 Debian configuration) and the
-// Exim specification, chapters on log files and retries.
+// What Exim says itself: of a delivery, and to a client. The texts are as
+// commonly seen in logs and returned mail.
 var eximRules = []entry{
 	{connectTimeout, "all hosts for & have been failing for a long time & timed out", "all hosts for 'example.org' have been failing for a long time (and retry time not reached): Connection timed out"},
 	{connectTimeout, "retry time not reached & connection timed out", "retry time not reached for any host for 'example.org' after Connection timed out"},

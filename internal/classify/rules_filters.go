@@ -2,8 +2,8 @@ package classify
 
 // Mail filters and gateways: Proofpoint, Mimecast, Barracuda, Cisco IronPort,
 // Symantec MessageLabs, Cloudmark, Sophos, SpamAssassin, Rspamd, Amavis,
-// ClamAV, Trend Micro and others. Sources: the vendors' lists of SMTP replies
-// and the filters' default texts.
+// ClamAV, Trend Micro and others. The texts are as commonly seen in their
+// replies.
 var filterRules = []entry{
 	// Proofpoint.
 	{blocked, "/ipcheck proofpoint", "550 5.7.0 Local Policy Violation - see https://ipcheck.proofpoint.com/?ip=192.0.2.1"},

@@ -6,7 +6,7 @@ package classify
 var microsoftRules = []entry{
 	{blocked, "banned sending ip", "550 5.7.606 Access denied, banned sending IP [192.0.2.1]. To request removal from this list please visit https://sender.office.com/ (AS16012609)"},
 	{blocked, "banned sender", "550 5.7.511 Access denied, banned sender[192.0.2.1]. To request removal from this list"},
-	{blocked, "=4.7.650", "451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation. For e-mail delivery information, see https://postmaster.live.com (S775)"},
+	{rateLimited, "=4.7.650 & temporarily rate limited", "451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation. For e-mail delivery information, see https://postmaster.live.com (S775)"},
 	{rateLimited, "=4.7.651", "451 4.7.651 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation. (S843)"},
 	{rateLimited, "server busy & =4.7.500", "451 4.7.500 Server busy. Please try again later from [192.0.2.1]. (AS77712344) [mx1.example.net]"},
 	{rateLimited, "access denied please try again later", "451 4.7.550 Access denied, please try again later. (AS3110)"},

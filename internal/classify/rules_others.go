@@ -1,7 +1,6 @@
 package classify
 
-// Sendmail 8. Source: the texts of sendmail 8.17 (deliver.c, err.c, sysexits.c,
-// srvrsmtp.c) and its operations guide.
+// Sendmail 8. The texts are as commonly seen in logs and returned mail.
 var sendmailRules = []entry{
 	{connectRefused, "connection refused by", "Deferred: Connection refused by mx1.example.net."},
 	{connectTimeout, "connection timed out with", "Deferred: Connection timed out with mx1.example.net."},
@@ -38,8 +37,7 @@ var sendmailRules = []entry{
 	{relayDenied, "authentication required for relay", "530 5.7.0 authentication required for relay"},
 }
 
-// OpenSMTPD. Source: the texts of OpenSMTPD 7.x (mta.c, mta_session.c,
-// smtp_session.c, mda.c).
+// OpenSMTPD. The texts are as commonly seen in logs and returned mail.
 var opensmtpdRules = []entry{
 	{unreachable, "network error on destination mxs", "Network error on destination MXs"},
 	{remoteUnavailable, "destination seem to reject all mails", "Destination seem to reject all mails"},
@@ -70,8 +68,8 @@ var opensmtpdRules = []entry{
 	{protocolError, "remote host did not accept & helo", "Remote host did not accept our HELO"},
 }
 
-// Sun Java System and Oracle Communications Messaging Server, PMDF. Source:
-// the messages of the MTA in its administration guide and log examples.
+// Sun Java System and Oracle Communications Messaging Server, PMDF. The
+// texts are as commonly seen in logs and returned mail.
 var imtaRules = []entry{
 	{connectTimeout, "tcp active open & timeout", "TCP active open: Failed connect()    Error: timeout"},
 	{connectTimeout, "tcp active open & timed out", "TCP active open: Failed connect() 192.0.2.7:25 Error: Connection timed out"},

@@ -1,9 +1,8 @@
 package classify
 
-// Mailbox providers whose replies carry a code of their own. Sources: the
-// providers' postmaster pages (Yahoo "SMTP error codes", Apple "Postmaster
-// information for iCloud Mail", GMX "Error messages", Comcast, Cox and Orange
-// postmaster pages) and their servers' replies.
+// Mailbox providers whose replies carry a code of their own. The texts
+// are as commonly seen in their servers' replies; what the codes mean, the
+// providers' postmaster pages tell (Yahoo, iCloud, GMX, Comcast, Cox, Orange).
 var providerRules = []entry{
 	// Yahoo, AOL, AT&T.
 	{blocked, "_tss09_", "553 5.7.2 [TSS09] All messages from 192.0.2.1 will be permanently deferred; Retrying will NOT succeed."},

@@ -1,9 +1,9 @@
 package classify
 
 // What Postfix's smtpd(8), postscreen(8) and cleanup(8) tell a client, and what
-// common policy services and milters behind them say. Source: the texts of
-// Postfix 3.7, its SMTPD_ACCESS_README and POSTSCREEN_README, postgrey,
-// milter-greylist, policyd-spf, OpenDKIM and OpenDMARC.
+// common policy services and milters behind them say. The texts
+// of Postfix are those of release 3.7; those of postgrey, milter-greylist,
+// policyd-spf, OpenDKIM and OpenDMARC are as commonly seen.
 var smtpdRules = []entry{
 	{unknownUser, "recipient address rejected user unknown", "550 5.1.1 <bob@example.com>: Recipient address rejected: User unknown in local recipient table"},
 	{unknownUser, "recipient address rejected undeliverable address", "550 5.1.1 <bob@example.com>: Recipient address rejected: undeliverable address: host mx1.example.net[192.0.2.7] said: no"},

@@ -19,7 +19,7 @@ func metrics() []metric {
 		{"mta_accept_queue_length", "gauge", "Connections that wait for a server process to accept them."},
 		{"mta_accept_queue_limit", "gauge", "Connections that may wait for a server process (the listen backlog)."},
 		{"mta_delivery_attempts_total", "counter", "Delivery attempts, one for each recipient, by outcome and cause."},
-		{"mta_delivery_delay_seconds", "histogram", "Time from arrival to the delivery attempt, by the stage in which it was spent."},
+		{"mta_delivery_delay_seconds", "histogram", "Time from arrival to delivery of what was sent, by the stage in which it was spent; attempts that failed do not count."},
 		{"mta_destination_attempts_total", "counter", "Delivery attempts to the busiest destination domains; all others together are other."},
 		{"mta_finding_open", "gauge", "1 for each finding that is open."},
 		{"mta_inbound_closed_total", "counter", "Inbound connections that have ended."},

@@ -52,7 +52,7 @@ func TestWrite(t *testing.T) {
 foreign_seconds_bucket{le="+Inf"} 1
 foreign_seconds_sum 2
 foreign_seconds_count 1
-# HELP mta_delivery_delay_seconds Time from arrival to the delivery attempt, by the stage in which it was spent.
+# HELP mta_delivery_delay_seconds Time from arrival to delivery of what was sent, by the stage in which it was spent; attempts that failed do not count.
 # TYPE mta_delivery_delay_seconds histogram
 mta_delivery_delay_seconds_bucket{stage="qmgr",le="1"} 2
 mta_delivery_delay_seconds_bucket{stage="qmgr",le="+Inf"} 5
