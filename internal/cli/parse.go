@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,8 +93,24 @@ func (t *tool) parse(f parseFlags, files []string) error {
 	if err := t.out.flush(); err != nil {
 		return fmt.Errorf("write output: %w", err)
 	}
+	if p.lines > 0 && p.ignored == p.lines {
+		t.err.line("mtawatch: warning: " + f.noLine(len(files)))
+	}
 	t.err.printf("lines=%d events=%d ignored=%d unknown=%d malformed=%d\n", p.lines, p.found, p.ignored, p.unknown, p.garbled)
 	return nil
+}
+
+// noLine warns that nothing was recognised.
+func (f parseFlags) noLine(files int) string {
+	what, which := "this file looks", "is it the right file?"
+	if files > 1 {
+		what, which = "these files looks", "are they the right files?"
+	}
+	whose := f.mta + "'s"
+	if len(f.instances) > 0 {
+		whose = "that of the instance " + strings.Join(f.instances, ", ")
+	}
+	return clean(fmt.Sprintf("no line of %s like %s: %s", what, whose, which))
 }
 
 func newParsing(t *tool, f parseFlags) (*parsing, error) {
