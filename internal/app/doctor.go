@@ -180,7 +180,7 @@ func (d *doctor) processes(instances []mta.Instance) {
 		name := in.Name + " processes"
 		switch {
 		case dispatchers(list) > 0:
-			d.ok(name, fmt.Sprintf("%d processes with their roles", len(list)))
+			d.ok(name, fmt.Sprintf("processes with their roles: %d", len(list)))
 		case len(list) > 0:
 			d.bad(name, fmt.Sprintf("no dispatcher: it does not run; %s", leftOver(list)), "end them before starting it again: kill "+pids(list))
 		case in.Running:
