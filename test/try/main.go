@@ -1,11 +1,11 @@
 //go:build linux
 
-// Command try shows mtawatch at work without touching the machine: it makes
+// Command try shows mtawatch at work beside the machine's own mail: it makes
 // a sealed world with a private Postfix, remote hosts that misbehave in
 // every way, and a steady stream of mail; it starts mtawatch in it, shows
 // what mtawatch says, and goes on until Ctrl-C (or for the time given with
-// --for; then it fails unless every command showed the traffic). Nothing is
-// left behind but bin/try.
+// --for; then it fails unless every command showed the traffic). While it runs
+// the API is on 127.0.0.1:9725 of the machine, and bin/try enters the world.
 package main
 
 import (
