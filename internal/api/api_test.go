@@ -163,6 +163,8 @@ var errorTests = []struct {
 	want               string // in the error or the advice
 }{
 	{name: "unknown path", path: "/api/v1/no", code: 404, want: "/api/v1/status"},
+	{name: "unknown path names PromQL", path: "/api/v1/no", code: 404, want: "/api/v1/query_range"},
+	{name: "unknown path names the metrics", path: "/api/v1/no", code: 404, want: "/metrics"},
 	{name: "root", path: "/", code: 404, want: "no such path"},
 	{name: "post", method: "POST", path: "/api/v1/status", code: 405, want: "changes nothing"},
 	{name: "unknown parameter", path: "/api/v1/queue?tip=3", code: 400, want: "instance, queue, top, fresh"},

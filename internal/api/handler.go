@@ -69,7 +69,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, under := strings.CutPrefix(r.URL.Path, Prefix)
 	rt, known := h.routes[path]
 	if !under || !known {
-		writeError(w, http.StatusNotFound, fmt.Errorf("no such path: %s", r.URL.Path), "the paths are "+h.paths())
+		writeError(w, http.StatusNotFound, fmt.Errorf("no such path: %s", r.URL.Path), "the paths are "+h.paths()+"; PromQL: "+promPaths+"; /metrics")
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -84,6 +84,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rt.serve(w, r, p)
 }
+
+// promPaths are served beside this handler, by package prom.
+const promPaths = Prefix + "/query " + Prefix + "/query_range " + Prefix + "/series " + Prefix + "/labels " + Prefix + "/label/NAME/values"
 
 func (h *handler) paths() string {
 	list := make([]string, 0, len(h.routes))
