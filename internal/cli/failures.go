@@ -70,6 +70,9 @@ func (t *tool) failureHead(f view.Failures, q view.FailureQuery) {
 		return
 	}
 	head := coverText(f.Time, f.Since, f.Window)
+	if short, cut := strings.CutSuffix(head, "known)"); cut {
+		head = fmt.Sprintf("%sknown; %s were asked for)", short, spanText(f.Window))
+	}
 	if q.Inbound || q.Cause != "" || q.Destination != "" {
 		t.out.line(t.out.in(bold, head+filterText(f, q)))
 		return
@@ -121,7 +124,7 @@ func coverText(now, since time.Time, window time.Duration) string {
 	case since.IsZero(), covered < window+time.Second && covered > window-time.Second:
 		return "last " + spanText(window)
 	case covered < window:
-		return fmt.Sprintf("last %s (nothing older is known; %s were asked for)", spanText(covered), spanText(window))
+		return fmt.Sprintf("last %s (nothing older is known)", spanText(covered))
 	}
 	return fmt.Sprintf("since %s (counted in steps of %s)", clockText(now, since), plural(int64(view.FailureStep/time.Minute), "minute"))
 }

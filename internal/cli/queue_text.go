@@ -62,6 +62,8 @@ func (t *tool) queueDetail(now time.Time, d view.QueueDetail, f *queueFlags) {
 		head += fmt.Sprintf(": oldest message %s, in %s", ageText(now, oldest), clean(queue))
 	}
 	switch there, held := tableMessages(d), heldMessages(d); {
+	case len(d.Rows) == 0 && held == 0 && len(d.Queues) > 0 && len(f.queues) > 0:
+		head += ": no message in " + clean(strings.Join(f.queues, ", "))
 	case len(d.Rows) == 0 && held == 0 && len(d.Queues) > 0, f.from != "" && len(d.Rows) == 0:
 		head += ": the queue is empty"
 	case len(d.Rows) == 0:
