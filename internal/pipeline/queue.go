@@ -53,7 +53,9 @@ func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapt
 	if ctx.Err() != nil {
 		return
 	}
-	t := QueueTable{Time: now, Table: table, Took: time.Since(now)}
+	t := QueueTable{Time: now, Table: table, Counts: counts, Took: time.Since(now)}
+	valid := 2*max(r.ListEvery, time.Duration(float64(t.Took)/r.ListShare)) + time.Minute
+	t.Until = now.Add(valid)
 	if err != nil {
 		t.Failed = err.Error()
 	}
@@ -65,7 +67,7 @@ func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapt
 	if err != nil {
 		counts = mta.Queue{Time: now, Instance: in.Name, Unknown: err.Error()}
 	}
-	r.Belt.SetQueue(counts, 2*max(r.ListEvery, time.Duration(float64(t.Took)/r.ListShare))+time.Minute)
+	r.Belt.SetQueue(counts, valid)
 }
 
 func (r *runner) find(name string) (mta.Instance, *adapter.Adapter) {
