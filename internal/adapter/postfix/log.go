@@ -14,6 +14,14 @@ type parser struct {
 	heads     *syslog.Reader
 	instances []string // names to read; none: all
 	tags      [32]knownTag
+	origins   [64]knownOrigin
+}
+
+// knownOrigin is a tag by the number that the reader of heads gave to it.
+type knownOrigin struct {
+	number      uint32 // 0: none
+	prog        program
+	slash, name uint8
 }
 
 // knownTag is a syslog tag that was read before. The text is copied, so that
@@ -44,7 +52,7 @@ func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) 
 		}
 		return dst, nil
 	}
-	slash, name, prog := p.tag(h.Tag)
+	slash, name, prog := p.origin(h.Tag)
 	if prog == progNone {
 		return dst, nil
 	}
@@ -72,6 +80,20 @@ func appendAuth(dst []mta.Event, n int) []mta.Event {
 	auth.QueueID, auth.Client = origin.QueueID, origin.Client
 	auth.SASLMethod, auth.SASLUser = origin.SASLMethod, origin.SASLUser
 	return dst
+}
+
+// origin is tag, by number where the reader of heads knows the tag.
+func (p *parser) origin(tag string) (slash, name int, prog program) {
+	n := p.heads.Origin()
+	if n == 0 || len(tag) > 255 {
+		return p.tag(tag)
+	}
+	o := &p.origins[n%uint32(len(p.origins))]
+	if o.number != n {
+		slash, name, prog = p.tag(tag)
+		*o = knownOrigin{n, prog, uint8(slash), uint8(name)}
+	}
+	return int(o.slash), int(o.name), o.prog
 }
 
 // tag takes a syslog tag apart: where the instance ends, where the program
