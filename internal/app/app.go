@@ -37,6 +37,10 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err := knownMTAs(cfg); err != nil {
 		return err
 	}
+	also, err := newCompat(cfg.Compat)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make data directory: %w; give another with data_dir or --data-dir", err)
 	}
@@ -54,14 +58,14 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	machine := host.New(host.Config{Logger: log})
 	adapters := all.Adapters()
 	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, State: db, History: series, Logger: log, Adapters: adapters,
-		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}})
+		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}, Observe: also.observe()})
 	if err := belt.Restore(ctx); err != nil {
 		return fmt.Errorf("restore from %s: %w", cfg.DataDir, err)
 	}
 	watch := newSockets(machine, log)
 	defer closing(log, "connection watch", watch.Close)
 	live := pipeline.Live{Belt: belt, Machine: watch, Adapters: adapters, Detect: detector(cfg, machine, adapters), Ports: cfg.Ports,
-		Tail: tail.Config{Logger: log}, ListEvery: cfg.ListInterval, ListShare: cfg.ListMaxCPU, Logger: log}
+		Tail: tail.Config{Logger: log}, ListEvery: cfg.ListInterval, ListShare: cfg.ListMaxCPU, Listing: also.listing(), Logger: log}
 	if exits, err := machine.NewExitWatcher(); err != nil {
 		log.Warn("process ends are seen at the next reading only", "error", err)
 	} else {
@@ -77,7 +81,7 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	for _, l := range listeners {
 		log.Info("serving", "address", l.Addr().String())
-		g.Go(func() error { return serve(ctx, l, handler(src, series, cfg)) })
+		g.Go(func() error { return serve(ctx, l, handler(src, series, cfg, also)) })
 	}
 	g.Go(func() error { return watch.run(ctx) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -14,7 +15,8 @@ import (
 )
 
 func (t *tool) runCommand() *cobra.Command {
-	return &cobra.Command{
+	compat := ""
+	c := &cobra.Command{
 		Use:   "run",
 		Short: "The daemon: watch the mail servers of this host",
 		Long:  "The daemon: watches the mail servers of this host until it is told to stop (SIGTERM, SIGINT). Logs go to standard error.",
@@ -23,6 +25,12 @@ func (t *tool) runCommand() *cobra.Command {
 			cfg, err := t.settings()
 			if err != nil {
 				return err
+			}
+			if c.Flags().Changed("compat") {
+				cfg.Compat = compat
+			}
+			if err := config.CheckCompat(cfg.Compat); err != nil {
+				return view.Advise(fmt.Errorf("read --compat: %w", err), "docs/compat.md tells what it serves")
 			}
 			if t.deps.Daemon == nil {
 				return errors.New("run daemon: not possible in this build")
@@ -35,6 +43,8 @@ func (t *tool) runCommand() *cobra.Command {
 			return t.deps.Daemon(ctx, cfg, log)
 		},
 	}
+	c.Flags().StringVar(&compat, "compat", "", "serve the names of another exporter on /metrics as well: `postfix_exporter`")
+	return c
 }
 
 func (t *tool) checkConfigCommand() *cobra.Command {

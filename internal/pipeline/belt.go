@@ -27,6 +27,7 @@ type Config struct {
 	History     HistoryStore
 	Logger      *slog.Logger
 	Adapters    []adapter.Adapter
+	Observe     func(track.Fact) // gets every fact once it is counted; it must not call the belt. nil: none
 }
 
 // Belt runs the stages over what the sources bring. Its methods may be called

@@ -59,7 +59,11 @@ type Live struct {
 	// the share of one core that listing may cost; zero: 60 s and 0.01.
 	ListEvery time.Duration
 	ListShare float64
-	Logger    *slog.Logger
+	// Listing is called when a queue is listed: add gets every message, end
+	// how it went and until when the listing stands for now. nil: nobody
+	// wants to know.
+	Listing func(instance string, now time.Time) (add func(mta.QueuedMessage), end func(until time.Time, err error))
+	Logger  *slog.Logger
 }
 
 // detectEvery is how often new and changed instances are looked for.
