@@ -34,11 +34,8 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := knownMTAs(cfg); err != nil {
-		return err
-	}
 	also, err := newCompat(cfg.Compat)
-	if err != nil {
+	if err := errors.Join(err, knownMTAs(cfg)); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
