@@ -302,3 +302,41 @@ func TestRun(t *testing.T) {
 		}
 	}
 }
+
+// TestRunCompat shows that the flag goes over the file, and that a set of
+// names that there is not is refused before anything starts.
+func TestRunCompat(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mtawatch.yaml")
+	if err := os.WriteFile(file, []byte("compat: postfix_exporter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		want   string
+		stderr string // beginning; "" when the daemon starts
+	}{
+		{"neither", nil, "", ""},
+		{"flag", []string{"--compat=postfix_exporter"}, "postfix_exporter", ""},
+		{"file", []string{"--config", file}, "postfix_exporter", ""},
+		{"flag over file", []string{"--config", file, "--compat="}, "", ""},
+		{"unknown", []string{"--compat=exim_exporter"}, "", "mtawatch: read --compat: must be postfix_exporter or left out, not \"exim_exporter\"\n  to do: docs/compat.md"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv(config.EnvPath, emptyConfig(t))
+			got := "not started"
+			deps := cli.Deps{Daemon: func(_ context.Context, cfg config.Config, _ *slog.Logger) error {
+				got = cfg.Compat
+				return nil
+			}}
+			var out, errs bytes.Buffer
+			status := cli.Run(t.Context(), deps, append([]string{"mtawatch", "run"}, tt.args...), strings.NewReader(""), &out, &errs)
+			if tt.stderr == "" && (status != 0 || got != tt.want) {
+				t.Errorf("status %d, compat %q, want %q; stderr %q", status, got, tt.want, errs.String())
+			}
+			if tt.stderr != "" && (status == 0 || got != "not started" || !strings.HasPrefix(errs.String(), tt.stderr)) {
+				t.Errorf("status %d, daemon %q, stderr %q", status, got, errs.String())
+			}
+		})
+	}
+}
