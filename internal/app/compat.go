@@ -44,26 +44,27 @@ func (c *compatNames) observe() func(track.Fact) {
 }
 
 // listing gives what is called when a queue is listed.
-func (c *compatNames) listing() func(string, time.Time) (func(mta.QueuedMessage), func(error)) {
+func (c *compatNames) listing() func(string, time.Time) (func(mta.QueuedMessage), func(time.Time, error)) {
 	if c == nil {
 		return nil
 	}
-	return func(instance string, now time.Time) (func(mta.QueuedMessage), func(error)) {
+	return func(instance string, now time.Time) (func(mta.QueuedMessage), func(time.Time, error)) {
 		l := compat.NewListing(now)
-		return l.Add, func(err error) {
+		return l.Add, func(until time.Time, err error) {
 			if err != nil {
 				l = nil
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.x.SetListing(instance, l)
+			c.x.SetListing(instance, l, until)
 		}
 	}
 }
 
 // metrics gives the belt's samples, and after them those under other names.
 func (c *compatNames) metrics(b *pipeline.Belt) []mta.Sample {
-	own := b.Metrics(time.Now())
+	now := time.Now()
+	own := b.Metrics(now)
 	if c == nil {
 		return own
 	}
@@ -71,5 +72,5 @@ func (c *compatNames) metrics(b *pipeline.Belt) []mta.Sample {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list := c.x.Samples(own)
-	return c.x.Present(list, instances, own)
+	return c.x.Present(list, instances, own, now)
 }

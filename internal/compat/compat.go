@@ -36,7 +36,7 @@ type Exporter struct {
 	methods  labelled
 	rejects  codes
 	messages recent
-	listings map[string]*Listing // by instance; nil for one that failed
+	listings map[string]reading // by instance
 	series   map[string]*mta.Series
 }
 
@@ -51,7 +51,7 @@ func New() *Exporter {
 		received: newSessions(),
 		lost:     newLabelled(maxCommands),
 		methods:  newLabelled(maxMethods, ""),
-		listings: make(map[string]*Listing),
+		listings: make(map[string]reading),
 		series:   make(map[string]*mta.Series),
 	}
 }

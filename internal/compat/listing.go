@@ -38,20 +38,31 @@ func queueIndex(name string) int {
 	return len(queueNames)
 }
 
-// SetListing takes the listing of an instance's queue in place of the one
-// before; nil says that it could not be read.
-func (x *Exporter) SetListing(instance string, l *Listing) { x.listings[instance] = l }
+// SetListing takes the listing of an instance's queue, which stands for now
+// until a moment, in place of the one before; nil says that it could not be
+// read.
+func (x *Exporter) SetListing(instance string, l *Listing, until time.Time) {
+	x.listings[instance] = reading{l, until}
+}
+
+// reading is the last listing of one instance; nil for one that failed.
+type reading struct {
+	*Listing
+	until time.Time
+}
+
+func (r reading) good(now time.Time) bool { return r.Listing != nil && now.Before(r.until) }
 
 // whole adds up the listings of the instances; nil unless each has one, for
 // a part of the queue is not the queue.
-func (x *Exporter) whole(instances []mta.Instance) *Listing {
+func (x *Exporter) whole(instances []mta.Instance, now time.Time) *Listing {
 	if len(instances) == 0 {
 		return nil
 	}
 	sum := new(Listing)
 	for i := range instances {
 		l := x.listings[instances[i].Name]
-		if l == nil {
+		if !l.good(now) {
 			return nil
 		}
 		for j := range sum.queues {

@@ -76,10 +76,10 @@ func TestPresent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			x := compat.New()
 			for name, l := range tt.listings {
-				x.SetListing(name, l)
+				x.SetListing(name, l, now.Add(time.Minute))
 			}
 			got := map[string]float64{}
-			for k, v := range values(x.Present(nil, tt.instances, tt.own)) {
+			for k, v := range values(x.Present(nil, tt.instances, tt.own, now)) {
 				if strings.HasPrefix(k, tt.absent) {
 					t.Errorf("%s is there", k)
 				}
@@ -94,18 +94,22 @@ func TestPresent(t *testing.T) {
 	}
 }
 
-// A failed listing is told by postfix_up, and the last one is not kept.
+// A failed listing, and one that is too old, is told by postfix_up, and the
+// last good one is not shown as the present.
 func TestListingFails(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	in := []mta.Instance{{MTA: "postfix", Name: "postfix", QueueDir: "/var/spool/postfix"}}
 	x := compat.New()
-	x.SetListing("postfix", listing(now))
-	if got := values(x.Present(nil, in, nil)); len(got) != 5*(9+2+8+2)+1 || got[`postfix_showq_message_age_seconds_count{queue="maildrop"}`] != 0 {
+	x.SetListing("postfix", listing(now), now.Add(time.Minute))
+	if got := values(x.Present(nil, in, nil, now)); len(got) != 5*(9+2+8+2)+1 || got[`postfix_up{path="/var/spool/postfix/public/showq"}`] != 1 {
 		t.Errorf("an empty queue gives %d series", len(got))
 	}
-	x.SetListing("postfix", nil)
 	want := map[string]float64{`postfix_up{path="/var/spool/postfix/public/showq"}`: 0}
-	if d := cmp.Diff(want, values(x.Present(nil, in, nil))); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
+	if d := cmp.Diff(want, values(x.Present(nil, in, nil, now.Add(time.Minute)))); d != "" {
+		t.Errorf("too old (-want +got):\n%s", d)
+	}
+	x.SetListing("postfix", nil, now.Add(time.Minute))
+	if d := cmp.Diff(want, values(x.Present(nil, in, nil, now))); d != "" {
+		t.Errorf("failed (-want +got):\n%s", d)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -43,7 +44,7 @@ func (x *Exporter) Samples(dst []mta.Sample) []mta.Sample {
 // whether its sources could be read. own is mtawatch's own present samples,
 // from which counts of queues and the state of the logs are taken: what is
 // unknown there is absent here. Only instances of Postfix count.
-func (x *Exporter) Present(dst []mta.Sample, instances []mta.Instance, own []mta.Sample) []mta.Sample {
+func (x *Exporter) Present(dst []mta.Sample, instances []mta.Instance, own []mta.Sample, now time.Time) []mta.Sample {
 	w := writer{x: x, dst: dst}
 	ours := make([]mta.Instance, 0, len(instances))
 	for _, in := range instances {
@@ -52,7 +53,7 @@ func (x *Exporter) Present(dst []mta.Sample, instances []mta.Instance, own []mta
 		}
 	}
 	w.depths(ours, own)
-	if l := x.whole(ours); l != nil {
+	if l := x.whole(ours, now); l != nil {
 		for i := range l.queues {
 			name, q := other, &l.queues[i]
 			if i < len(queueNames) {
@@ -64,7 +65,7 @@ func (x *Exporter) Present(dst []mta.Sample, instances []mta.Instance, own []mta
 			w.histogram("postfix_showq_message_size_bytes", sizeBounds[:], &q.size, "queue", name)
 		}
 	}
-	w.showqUp(ours)
+	w.showqUp(ours, now)
 	w.logs(ours, own)
 	return w.dst
 }
@@ -96,14 +97,14 @@ func (w *writer) depths(instances []mta.Instance, own []mta.Sample) {
 }
 
 // showqUp tells which queue listings succeeded.
-func (w *writer) showqUp(instances []mta.Instance) {
+func (w *writer) showqUp(instances []mta.Instance, now time.Time) {
 	for _, in := range instances {
 		l, tried := w.x.listings[in.Name]
 		if !tried || in.QueueDir == "" {
 			continue
 		}
 		up := 0.0
-		if l != nil {
+		if l.good(now) {
 			up = 1
 		}
 		w.put(false, "postfix_up", up, "path", path.Join(in.QueueDir, "public/showq"))

@@ -75,9 +75,9 @@ func benchMessage(i int) []string {
 type ticks struct{ n int }
 
 func (t *ticks) Append(mta.Tick) error { t.n++; return nil }
-func (*ticks) Trouble() error { return nil }
+func (*ticks) Trouble() error          { return nil }
 
-func (t *ticks) Last() time.Time       { return time.Time{} }
+func (t *ticks) Last() time.Time { return time.Time{} }
 
 // BenchmarkBelt takes a log through all stages, in batches as tail makes
 // them. "ticks" is a log so sparse that every few lines close a tick.

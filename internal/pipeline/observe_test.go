@@ -62,10 +62,10 @@ func TestListing(t *testing.T) {
 			b.SetInstances(instances)
 			var got []string
 			ended := false
-			r := &runner{Live: Live{Belt: b, ListEvery: time.Minute, ListShare: 1, Listing: func(instance string, now time.Time) (func(mta.QueuedMessage), func(error)) {
+			r := &runner{Live: Live{Belt: b, ListEvery: time.Minute, ListShare: 1, Listing: func(instance string, now time.Time) (func(mta.QueuedMessage), func(time.Time, error)) {
 				got = append(got, instance)
-				return func(m mta.QueuedMessage) { got = append(got, m.QueueID) }, func(err error) {
-					if ended || !errors.Is(err, tt.end) {
+				return func(m mta.QueuedMessage) { got = append(got, m.QueueID) }, func(until time.Time, err error) {
+					if ended || !errors.Is(err, tt.end) || !until.After(noon) {
 						t.Errorf("ended with %v (before: %v), want %v", err, ended, tt.end)
 					}
 					ended = true

@@ -60,8 +60,9 @@ type Live struct {
 	ListEvery time.Duration
 	ListShare float64
 	// Listing is called when a queue is listed: add gets every message, end
-	// how it went. nil: nobody wants to know.
-	Listing func(instance string, now time.Time) (add func(mta.QueuedMessage), end func(error))
+	// how it went and until when the listing stands for now. nil: nobody
+	// wants to know.
+	Listing func(instance string, now time.Time) (add func(mta.QueuedMessage), end func(until time.Time, err error))
 	Logger  *slog.Logger
 }
 

@@ -50,7 +50,7 @@ func (r *runner) listQueue(ctx context.Context, name string) error {
 func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapter) {
 	now := time.Now()
 	var also []func(mta.QueuedMessage)
-	end := func(error) {}
+	end := func(time.Time, error) {}
 	if r.Listing != nil {
 		var add func(mta.QueuedMessage)
 		add, end = r.Listing(in.Name, now)
@@ -60,10 +60,10 @@ func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapt
 	if ctx.Err() != nil {
 		return
 	}
-	end(err)
 	t := QueueTable{Time: now, Table: table, Counts: counts, Took: time.Since(now)}
 	valid := 2*max(r.ListEvery, time.Duration(float64(t.Took)/r.ListShare)) + time.Minute
 	t.Until = now.Add(valid)
+	end(t.Until, err)
 	if err != nil {
 		t.Failed = err.Error()
 	}
