@@ -156,7 +156,7 @@ func (h *handler) messages(ctx context.Context, p *params) (view.Messages, error
 
 func (h *handler) failures(ctx context.Context, p *params) (view.Failures, error) {
 	q := view.FailureQuery{Instance: p.text("instance"), Window: p.duration("window", maxWindow), Top: p.number("top", maxTop),
-		Cause: p.cause("cause"), Destination: p.text("destination"), Inbound: p.flag("inbound")}
+		Cause: p.cause("cause"), Destination: strings.ToLower(p.text("destination")), Inbound: p.flag("inbound")}
 	return ask(ctx, p, q, h.src.Failures)
 }
 

@@ -24,6 +24,7 @@ const EnvServer = "MTAWATCH_SERVER"
 // The exit statuses.
 const (
 	exitOK       = 0
+	exitNotFound = 1 // of trace
 	exitError    = 2
 	exitCritical = 2 // of status: Nagios's word for it
 	exitUnknown  = 3

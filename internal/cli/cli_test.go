@@ -149,16 +149,25 @@ postfix-out  deferred        11         2h 5m
 	{name: "failures", args: "failures", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
 why: connect-timeout 11
 
-DESTINATION  CAUSE            AT FAULT     DEFERRED  BOUNCED  SENT  FIRST     LAST      LAST REPLY
-example.net  connect-timeout  the network        11        0     3  11:50:00  12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
+DESTINATION  CAUSE            AT FAULT     DEFERRED  BOUNCED  SENT  FIRST SEEN  LAST      LAST REPLY
+example.net  connect-timeout  the network        11        0     3  11:50:00    12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
 and 2 failures in other rows: see --top
 `},
-	{name: "rejects", args: "failures --inbound", want: `last 20m (nothing older is known; 1h were asked for): sent 340, deferred 11
-why: connect-timeout 11
+	{name: "rejects", args: "failures --inbound", want: `last 20m (nothing older is known; 1h were asked for)
 
 INSTANCE     STAGE  CAUSE         CLASS  COUNT  LAST      LAST REPLY
 postfix-out  rcpt   relay-denied  5xx        4  12:00:00  554 5.7.1 no
 `},
+	{name: "failures of whole steps", args: "failures --window 17m30s --cause connect-timeout", want: `since 11:40:00 (counted in steps of 5 minutes), only connect-timeout: 13 failures
+
+DESTINATION  CAUSE            AT FAULT     DEFERRED  BOUNCED  SENT  FIRST SEEN  LAST      LAST REPLY
+example.net  connect-timeout  the network        11        0     3  11:50:00    12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
+and 2 failures in other rows: see --top
+`},
+	{name: "no failure there", args: "failures --window 20m --destination Example.COM", change: func(s *source) { s.noRows = true },
+		want: "last 20m, only to example.com: 0 failures\nno failure to example.com in the window\n"},
+	{name: "failures of an unread log", args: "failures", status: 3, change: func(s *source) { s.unread = "postfix-out: permission denied" },
+		want: "UNKNOWN: postfix-out: permission denied\n"},
 	{name: "connections", args: "connections", want: `port 25 smtp: 5 connections (established 4, close-wait 1) from 3 addresses; 2 of 100 wait to be accepted
 since the system started: accept queue overflows 7, handshakes dropped 8, SYN cookies sent unknown
 
@@ -278,6 +287,35 @@ func TestWhoIsAsked(t *testing.T) {
 			}
 			if strings.Contains(tt.asked, "look") != (ended == 1) {
 				t.Errorf("looks ended: %d", ended)
+			}
+		})
+	}
+}
+
+// TestTraceAsksDaemon shows that a trace which may not read the logs asks the
+// daemon of this machine.
+func TestTraceAsksDaemon(t *testing.T) {
+	t.Setenv(config.EnvPath, emptyConfig(t))
+	for name, tt := range map[string]struct {
+		unread []string
+		status int
+		want   string
+	}{
+		"no permission": {[]string{"read log: open /var/log/mail.log: permission denied"}, 0, "4cXk2q1Z3nz9v"},
+		"gone":          {[]string{"read log: open /var/log/mail.log: no such file or directory"}, 3, "not found"},
+		"read":          {nil, 1, "not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			deps := cli.Deps{
+				Client: func(string) view.Source { return &source{} },
+				Look: func(context.Context, config.Config) (view.Source, func() error, error) {
+					return &source{traced: &view.TraceSummary{Unread: tt.unread}}, func() error { return nil }, nil
+				},
+			}
+			var out bytes.Buffer
+			status := cli.Run(t.Context(), deps, []string{"mtawatch", "trace", "4cXk2q1Z3nz9v"}, strings.NewReader(""), &out, &out)
+			if status != tt.status || !strings.Contains(out.String(), tt.want) {
+				t.Errorf("status %d, want %d; output\n%s", status, tt.status, out.String())
 			}
 		})
 	}

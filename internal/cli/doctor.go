@@ -38,12 +38,12 @@ func (t *tool) doctor(ctx context.Context) error {
 	}
 	for _, c := range d.Checks {
 		if c.OK {
-			t.out.line(t.out.in(green, "OK  ") + clean(c.Name) + ": " + clean(c.Text))
+			t.out.hang(4, t.out.in(green, "OK  ")+clean(c.Name)+": "+clean(c.Text))
 			continue
 		}
-		t.out.line(t.out.in(red, "NO  ") + clean(c.Name) + ": " + clean(c.Text))
+		t.out.hang(4, t.out.in(red, "NO  ")+clean(c.Name)+": "+clean(c.Text))
 		if c.Advice != "" {
-			t.out.line("      to do: " + clean(c.Advice))
+			t.out.hang(8, "      to do: "+clean(c.Advice))
 		}
 	}
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,7 @@ func (t *tool) failures(ctx context.Context, q view.FailureQuery) error {
 	if q.Top < 1 || q.Top > 1000 {
 		return view.Advise(fmt.Errorf("--top %d is out of range", q.Top), "give a number from 1 to 1000")
 	}
+	q.Destination = strings.ToLower(q.Destination)
 	var c mta.Cause
 	if err := c.UnmarshalText([]byte(q.Cause)); err != nil {
 		return view.Advise(fmt.Errorf("--cause %s is no cause", clean(q.Cause)), "docs/commands.md lists the causes")
@@ -51,22 +53,26 @@ func (t *tool) failures(ctx context.Context, q view.FailureQuery) error {
 	if f.Unknown != "" {
 		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(f.Unknown))
 	}
-	if f.Attempts != nil {
-		t.failureHead(f)
-	}
+	t.failureHead(f, q)
 	if q.Inbound {
 		t.rejectTable(f)
 	} else {
-		t.failureTable(f)
+		t.failureTable(f, q)
 	}
 	return unknown(f.Unknown)
 }
 
-func (t *tool) failureHead(f view.Failures) {
-	covered := f.Time.Sub(f.Since)
-	head := "last " + windowText(f.Window)
-	if !f.Since.IsZero() && covered < f.Window-time.Minute {
-		head = fmt.Sprintf("last %s (nothing older is known; %s were asked for)", windowText(covered), windowText(f.Window))
+// failureHead tells the window and the attempts in it. The totals are of
+// everything, so a filtered table has the sums of its rows instead; and
+// beside an unknown, figures that are all zero measure nothing.
+func (t *tool) failureHead(f view.Failures, q view.FailureQuery) {
+	if f.Unknown != "" && zero(f.Attempts) {
+		return
+	}
+	head := coverText(f.Time, f.Since, f.Window)
+	if q.Inbound || q.Cause != "" || q.Destination != "" {
+		t.out.line(t.out.in(bold, head+filterText(f, q)))
+		return
 	}
 	text := topText(f.Attempts, 6)
 	if text == "" {
@@ -78,12 +84,58 @@ func (t *tool) failureHead(f view.Failures) {
 	}
 }
 
-func (t *tool) failureTable(f view.Failures) {
+// filterText sums what a filter left.
+func filterText(f view.Failures, q view.FailureQuery) string {
+	var list []string
+	if q.Cause != "" {
+		list = append(list, "only "+q.Cause)
+	}
+	if q.Destination != "" {
+		list = append(list, "only to "+clean(q.Destination))
+	}
+	text := ", " + strings.Join(list, ", ")
+	if len(list) == 0 || q.Inbound {
+		return ""
+	}
+	n := f.Other
+	for _, r := range f.Rows {
+		n += r.Deferred + r.Bounced
+	}
+	return text + ": " + plural(n, "failure")
+}
+
+func zero(counts map[string]int64) bool {
+	for _, n := range counts {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// coverText says which time figures cover. They are counted in steps, so
+// they may begin before the window that was asked for.
+func coverText(now, since time.Time, window time.Duration) string {
+	covered := now.Sub(since)
+	switch {
+	case since.IsZero(), covered < window+time.Second && covered > window-time.Second:
+		return "last " + spanText(window)
+	case covered < window:
+		return fmt.Sprintf("last %s (nothing older is known; %s were asked for)", spanText(covered), spanText(window))
+	}
+	return fmt.Sprintf("since %s (counted in steps of %s)", clockText(now, since), plural(int64(view.FailureStep/time.Minute), "minute"))
+}
+
+func (t *tool) failureTable(f view.Failures, q view.FailureQuery) {
 	if len(f.Rows) == 0 {
+		if f.Unknown == "" && q.Destination != "" {
+			t.out.line("no failure to " + clean(q.Destination) + " in the window")
+		}
 		return
 	}
 	t.out.line("")
-	tab := newTable("DESTINATION", "CAUSE", "AT FAULT", ">DEFERRED", ">BOUNCED", ">SENT", "FIRST", "LAST", "LAST REPLY")
+	tab := newTable("DESTINATION", "CAUSE", "AT FAULT", ">DEFERRED", ">BOUNCED", ">SENT", "FIRST SEEN", "LAST", "LAST REPLY")
+	tab.optional = []string{"FIRST SEEN", "AT FAULT", "LAST"}
 	for _, r := range f.Rows {
 		tab.add(cut(clean(r.Destination), 40), r.Cause.String(), scopeText(r.Scope), countText(r.Deferred), countText(r.Bounced),
 			countText(r.Sent), clockText(f.Time, r.First), clockText(f.Time, r.Last), clean(r.Reply))
@@ -96,11 +148,14 @@ func (t *tool) failureTable(f view.Failures) {
 
 func (t *tool) rejectTable(f view.Failures) {
 	if len(f.Rejects) == 0 {
-		t.out.line("no client was refused")
+		if f.Unknown == "" {
+			t.out.line("no client was refused")
+		}
 		return
 	}
 	t.out.line("")
 	tab := newTable("INSTANCE", "STAGE", "CAUSE", "CLASS", ">COUNT", "LAST", "LAST REPLY")
+	tab.optional = []string{"LAST", "CLASS", "INSTANCE"}
 	for _, r := range f.Rejects {
 		tab.add(clean(r.Instance), r.Stage.String(), r.Cause.String(), clean(r.Class), countText(r.Count), clockText(f.Time, r.Last), clean(r.Reply))
 	}

@@ -37,12 +37,6 @@ func newPrinter(w io.Writer) *printer {
 
 func (p *printer) flush() error { return p.w.Flush() }
 
-// line writes one line. The text must be clean.
-func (p *printer) line(s string) {
-	p.w.WriteString(s)
-	p.w.WriteByte('\n')
-}
-
 func (p *printer) printf(format string, args ...any) { fmt.Fprintf(p.w, format, args...) }
 
 // style is how text stands out on a terminal.
@@ -84,10 +78,11 @@ func (p *printer) json(v any) error {
 // table is rows of cells under headings. Cells must be clean; numbers stand
 // to the right.
 type table struct {
-	head  []string
-	right []bool // by column; absent is left
-	rows  [][]string
-	style map[int]style // by row
+	head     []string
+	right    []bool // by column; absent is left
+	rows     [][]string
+	style    map[int]style // by row
+	optional []string      // columns that a narrow terminal does without, in this order
 }
 
 // newTable takes headings; one that begins with '>' is of a column of
@@ -112,44 +107,34 @@ func (t *table) mark(st style) {
 	t.style[len(t.rows)-1] = st
 }
 
-// print writes the table. On a terminal the last column is cut to what is
-// left of the line; it is left out where that is too narrow to be of use.
+// print writes the table. On a terminal it fits the width: columns are cut
+// or left out, and what is left out is named.
 func (p *printer) print(t *table) {
-	widths := make([]int, len(t.head))
-	for _, row := range append([][]string{t.head}, t.rows...) {
-		for i, cell := range row {
-			widths[i] = max(widths[i], textWidth(cell))
-		}
-	}
-	last := len(widths) - 1
-	if p.columns > 0 && !t.right[last] {
-		used := 0
-		for _, w := range widths[:last] {
-			used += w + 2
-		}
-		switch room := p.columns - used; {
-		case room < 12 && room < widths[last]:
-			last--
-		default:
-			widths[last] = min(widths[last], room)
-		}
-	}
-	widths = widths[:last+1]
-	p.line(p.in(dim, t.row(t.head, widths)))
+	shown, widths, leftOut := t.fit(p.columns)
+	p.tableLine(p.in(dim, t.row(t.head, shown, widths)))
 	for i, row := range t.rows {
-		p.line(p.in(t.style[i], t.row(row, widths)))
+		p.tableLine(p.in(t.style[i], t.row(row, shown, widths)))
+	}
+	if len(leftOut) > 0 {
+		p.line(p.in(dim, "a wider terminal shows: "+strings.Join(leftOut, ", ")))
 	}
 }
 
-func (t *table) row(cells []string, widths []int) string {
+func (p *printer) tableLine(s string) {
+	p.w.WriteString(s)
+	p.w.WriteByte('\n')
+}
+
+func (t *table) row(cells []string, shown, widths []int) string {
 	var b strings.Builder
-	for i, w := range widths {
+	for k, i := range shown {
+		w := widths[i]
 		cell := ""
 		if i < len(cells) {
 			cell = cut(cells[i], w)
 		}
 		pad := strings.Repeat(" ", w-textWidth(cell))
-		if i > 0 {
+		if k > 0 {
 			b.WriteString("  ")
 		}
 		if t.right[i] {

@@ -47,6 +47,7 @@ func (t *tool) processes(ctx context.Context, q view.ProcessQuery) error {
 		t.out.line("")
 	}
 	tab := newTable(">PID", "INSTANCE", "ROLE", "STATE", "STARTED", ">AGE", ">CPU", ">MEMORY", "COMMAND")
+	tab.optional = []string{"CPU", "STATE", "STARTED", "MEMORY"}
 	for _, r := range p.Processes {
 		command := r.Name
 		if len(r.Args) > 0 {

@@ -16,6 +16,9 @@ type source struct {
 	err    error
 	asked  any
 	stale  bool // the last listing is of an empty queue
+	noRows bool // nothing failed
+	unread string
+	traced *view.TraceSummary // a trace that finds nothing
 }
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -30,7 +33,7 @@ func wholeStatus() view.Status {
 			Instance: mta.Instance{MTA: "postfix", Name: "postfix-out", Version: "3.7.11", Running: true},
 			Queue: view.QueueStatus{Time: noon, Messages: number(12), Bytes: number(34_567),
 				Queues: []mta.QueueCount{{Name: "active", Messages: 1, Bytes: 567}, {Name: "deferred", Messages: 11, Bytes: 34_000, Oldest: noon.Add(-125 * time.Minute)}}},
-			Failures: view.FailureStatus{Window: time.Hour, Received: number(351), Rejects: 25,
+			Failures: view.FailureStatus{Window: time.Hour, Received: number(351), Rejects: number(25),
 				Attempts: map[string]int64{"sent": 340, "deferred": 11, "bounced": 1}, Causes: map[string]int64{"greylisted": 8, "connect-timeout": 3, "unknown-user": 1}},
 			Connections: view.ConnectionStatus{Time: noon, Ports: []view.PortRow{{Port: 25, Service: "smtp", Listening: true, AcceptQueue: 2, AcceptLimit: 100,
 				States: map[string]int{"established": 4, "close-wait": 1, "listen": 1}, Sources: 3}}},
@@ -69,6 +72,12 @@ func (s *source) Failures(_ context.Context, q view.FailureQuery) (view.Failures
 		f.Rejects = []view.RejectRow{{Instance: "postfix-out", Stage: mta.StageRcpt, Cause: mta.CauseRelayDenied, Class: "5xx", Count: 4, Last: noon, Reply: "554 5.7.1 no"}}
 		return f, s.err
 	}
+	if s.noRows {
+		return f, s.err
+	}
+	if s.unread != "" {
+		return view.Failures{Time: noon, Window: q.Window, Since: noon.Add(-q.Window), Unknown: s.unread}, s.err
+	}
 	f.Other = 2
 	f.Rows = []view.FailureRow{{Instance: "postfix-out", Destination: "example.net", Cause: mta.CauseConnectTimeout, Scope: mta.ScopePath,
 		Deferred: 11, Sent: 3, First: noon.Add(-10 * time.Minute), Last: noon, Reply: "connect to mx.example.net[192.0.2.7]:25: timed out"}}
@@ -98,6 +107,9 @@ func (s *source) Metrics(context.Context) ([]mta.Sample, error) { return nil, er
 
 func (s *source) Trace(_ context.Context, q view.TraceQuery, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
 	s.asked = q
+	if s.traced != nil {
+		return *s.traced, s.err
+	}
 	progress(view.Progress{Done: 1, Total: 2, What: "mail.log"})
 	yield(view.TraceStep{Source: "mail.log", Text: "...", Event: mta.Event{Time: noon, Instance: "postfix-out", Program: "smtp", Kind: mta.KindDelivery,
 		QueueID: "4cXk2q1Z3nz9v", To: "b@example.net", Status: mta.StatusBounced, Cause: mta.CauseUnknownUser, Reply: "550 no such \u202euser"}})

@@ -33,7 +33,7 @@ func (t *tool) status(ctx context.Context) error {
 	s, err := ask(ctx, t, func(s view.Source) (view.Status, error) { return s.Status(ctx) })
 	if err != nil {
 		if !t.json {
-			t.out.line(t.out.in(red, "UNKNOWN") + ": " + firstLine(err.Error()))
+			t.out.line(t.out.in(red, "UNKNOWN") + ": " + cut(firstLine(err.Error()), headlineWidth))
 		}
 		t.complain(err)
 		return exit(exitUnknown)
@@ -64,32 +64,50 @@ func goneDaemons(s view.Status) []string {
 	return list
 }
 
+// unknownSign is one thing that is not known.
+type unknownSign struct{ what, why string }
+
+// headlineWidth bounds what the first line of a status quotes: pagers and
+// Nagios cut long lines.
+const headlineWidth = 120
+
+// short gives it for the headline. Errors tell their whole way; the last two
+// parts say what failed, and the whole stands below.
+func (u unknownSign) short() string {
+	parts := strings.Split(firstLine(u.why), ": ")
+	text := strings.Join(parts[max(0, len(parts)-2):], ": ")
+	if u.what != "" {
+		text = clean(u.what) + ": " + text
+	}
+	return cut(text, headlineWidth)
+}
+
 // unknownSigns names everything that is not known.
-func unknownSigns(s view.Status) []string {
-	var list []string
+func unknownSigns(s view.Status) []unknownSign {
+	var list []unknownSign
 	for _, in := range s.Instances {
 		for _, sign := range []struct{ name, unknown string }{
 			{"queue", in.Queue.Unknown}, {"failures", in.Failures.Unknown},
 			{"connections", in.Connections.Unknown}, {"processes", in.Processes.Unknown},
 		} {
 			if sign.unknown != "" {
-				list = append(list, fmt.Sprintf("%s of %s: %s", sign.name, in.Name, sign.unknown))
+				list = append(list, unknownSign{sign.name + " of " + in.Name, sign.unknown})
 			}
 		}
 		if in.Queue.Messages == nil && in.Queue.Unknown == "" {
-			list = append(list, fmt.Sprintf("queue of %s: not counted yet", in.Name))
+			list = append(list, unknownSign{"queue of " + in.Name, "not counted yet"})
 		}
 	}
 	for _, b := range s.Blind {
-		list = append(list, b.Source+": "+b.Text)
+		list = append(list, unknownSign{b.Source, b.Text})
 	}
 	if len(s.Instances) == 0 {
-		list = append(list, "no mail server found on this machine")
+		list = append(list, unknownSign{why: "no mail server found on this machine"})
 	}
 	return list
 }
 
-func (t *tool) statusText(s view.Status, missing []string) {
+func (t *tool) statusText(s view.Status, missing []unknownSign) {
 	gone := goneDaemons(s)
 	switch {
 	case len(gone) > 0:
@@ -101,7 +119,7 @@ func (t *tool) statusText(s view.Status, missing []string) {
 		if len(missing) > 1 {
 			more = fmt.Sprintf(" (and %d more)", len(missing)-1)
 		}
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + firstLine(missing[0]) + more)
+		t.out.line(t.out.in(red, "UNKNOWN") + ": " + missing[0].short() + more)
 	}
 	for _, in := range s.Instances {
 		t.out.line("")
@@ -165,11 +183,11 @@ func (t *tool) instanceText(now time.Time, in view.InstanceStatus) {
 	}
 	t.out.line(head)
 	t.sign("queue", in.Queue.Unknown, queueLines(now, in.Queue))
-	t.sign("failures", in.Failures.Unknown, failureLines(in.Failures))
+	t.sign("failures", in.Failures.Unknown, failureLines(now, in))
 	t.sign("connections", in.Connections.Unknown, connectionLines(in.Connections))
 	t.sign("processes", in.Processes.Unknown, processLines(in.Processes))
 	for _, note := range in.Notes {
-		t.out.line("  " + t.out.in(dim, "note         ") + clean(note))
+		t.out.hang(15, "  "+t.out.in(dim, "note         ")+clean(note))
 	}
 }
 
@@ -182,7 +200,7 @@ func (t *tool) sign(name, unknown string, lines []string) {
 		if i > 0 {
 			name = ""
 		}
-		t.out.line(fmt.Sprintf("  %-13s%s", name, l))
+		t.out.hang(15, fmt.Sprintf("  %-13s%s", name, l))
 	}
 }
 
@@ -220,7 +238,8 @@ func queueLines(now time.Time, q view.QueueStatus) []string {
 	return lines
 }
 
-func failureLines(f view.FailureStatus) []string {
+func failureLines(now time.Time, in view.InstanceStatus) []string {
+	f := in.Failures
 	if f.Attempts == nil || f.Unknown != "" && nothing(f) {
 		return nil
 	}
@@ -230,11 +249,19 @@ func failureLines(f view.FailureStatus) []string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	l := "last " + windowText(f.Window) + ": "
+	since := f.Since
+	if log := in.Queue.FromLog; log != nil && log.Since.After(since) && !since.IsZero() {
+		since = log.Since // the log is known from here on
+	}
+	l := coverText(now, since, f.Window) + ": "
 	if f.Received != nil {
 		l += fmt.Sprintf("%d received, ", *f.Received)
 	}
-	lines := []string{l + strings.Join(parts, ", ") + fmt.Sprintf("; %s", plural(f.Rejects, "client request")) + " rejected"}
+	l += strings.Join(parts, ", ")
+	if f.Rejects != nil {
+		l += "; " + plural(*f.Rejects, "client request") + " rejected"
+	}
+	lines := []string{l}
 	if text := topText(f.Causes, 5); text != "" {
 		lines = append(lines, "why: "+text)
 	}
@@ -244,11 +271,7 @@ func failureLines(f view.FailureStatus) []string {
 // nothing reports figures that are all zero: beside an unknown they measure
 // nothing.
 func nothing(f view.FailureStatus) bool {
-	sum := f.Rejects
-	for _, n := range f.Attempts {
-		sum += n
-	}
-	return sum == 0 && (f.Received == nil || *f.Received == 0)
+	return zero(f.Attempts) && (f.Rejects == nil || *f.Rejects == 0) && (f.Received == nil || *f.Received == 0)
 }
 
 func connectionLines(c view.ConnectionStatus) []string {

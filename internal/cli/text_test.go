@@ -79,7 +79,7 @@ func TestTableOnTerminal(t *testing.T) {
 		{"no terminal", 0, "NAME        COUNT  REASON\n大.example      7  a long reason that goes on\nb              12  x\n"},
 		{"wide enough", 80, "NAME        COUNT  REASON\n大.example      7  a long reason that goes on\nb              12  x\n"},
 		{"narrow", 32, "NAME        COUNT  REASON\n大.example      7  a long rea...\nb              12  x\n"},
-		{"too narrow for a reason", 24, "NAME        COUNT\n大.example      7\nb              12\n"},
+		{"too narrow for a reason", 24, "NAME        COUNT\n大.example      7\nb              12\na wider terminal shows:\n    REASON\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -100,6 +100,72 @@ func TestTableOnTerminal(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTableGivesWay shows which columns a narrow terminal does without.
+func TestTableGivesWay(t *testing.T) {
+	reasons := func() *table {
+		tab := newTable("NAME", ">N", "WHEN", "WHOSE", "REASON")
+		tab.optional = []string{"WHEN", "WHOSE"}
+		tab.add("a-rather-long-name.example.net", "7", "11:50:00", "the network", "a long reason that goes on and on")
+		return tab
+	}
+	tests := []struct {
+		columns int
+		want    string
+	}{
+		{100, "NAME                            N  WHEN      WHOSE        REASON\na-rather-long-name.example.net  7  11:50:00  the network  a long reason that goes on and on\n"},
+		{80, "NAME                            N  WHOSE        REASON\na-rather-long-name.example.net  7  the network  a long reason that goes on an...\na wider terminal shows: WHEN\n"},
+		{60, "NAME                            N  REASON\na-rather-long-name.example.net  7  a long reason that goe...\na wider terminal shows: WHEN, WHOSE\n"},
+		{40, "NAME                     N  REASON\na-rather-long-name.e...  7  a long re...\na wider terminal shows: WHEN, WHOSE\n"},
+		{28, "NAME              N\na-rather-long...  7\na wider terminal shows:\n    WHEN, WHOSE, REASON\n"},
+	}
+	for _, tt := range tests {
+		var b bytes.Buffer
+		p := newPrinter(&b)
+		p.columns = tt.columns
+		p.print(reasons())
+		p.flush()
+		if b.String() != tt.want {
+			t.Errorf("%d columns: got\n%s\nwant\n%s", tt.columns, b.String(), tt.want)
+		}
+		for line := range strings.Lines(b.String()) {
+			if textWidth(strings.TrimSuffix(line, "\n")) > tt.columns {
+				t.Errorf("line is wider than %d: %q", tt.columns, line)
+			}
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	tests := []struct {
+		name, in        string
+		columns, indent int
+		want            string
+	}{
+		{"fits", "  a b", 5, 2, "  a b"},
+		{"wraps", "  one two three four", 12, 4, "  one two\n    three\n    four"},
+		{"long word", "see /a/very/long/path now", 12, 4, "see\n    /a/very/long/path\n    now"},
+		{"styles take no room", "\x1b[31mNO  \x1b[0mab cd", 9, 4, "\x1b[31mNO  \x1b[0mab cd"},
+		{"too narrow to indent", "one two three", 6, 4, "one two three"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := wrap(tt.in, tt.columns, tt.indent); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestHeadline(t *testing.T) {
+	long := unknownSign{"queue of postfix", "count queue of postfix: count queue in /q: open /q/hold: permission denied"}
+	if got, want := long.short(), "queue of postfix: open /q/hold: permission denied"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := (unknownSign{"x", strings.Repeat("y ", 200)}).short(); textWidth(got) > headlineWidth {
+		t.Errorf("%d columns: %q", textWidth(got), got)
 	}
 }
 
@@ -137,7 +203,7 @@ func TestWords(t *testing.T) {
 		{bytesText(-1), "unknown size"}, {bytesText(0), "0 B"}, {bytesText(999), "999 B"}, {bytesText(1000), "1.0 kB"},
 		{bytesText(9949), "9.9 kB"}, {bytesText(9960), "10 kB"}, {bytesText(999_700), "1.0 MB"}, {bytesText(12_345_678), "12 MB"},
 		{spanText(-time.Second), "0s"}, {spanText(59 * time.Second), "59s"}, {spanText(60 * time.Second), "1m"},
-		{spanText(3725 * time.Second), "1h 2m"}, {spanText(50 * time.Hour), "2d 2h"}, {windowText(90 * time.Minute), "1h30m"},
+		{spanText(3725 * time.Second), "1h 2m"}, {spanText(50 * time.Hour), "2d 2h"}, {spanText(90 * time.Minute), "1h 30m"},
 		{plural(1, "message"), "1 message"}, {plural(0, "entry"), "0 entries"}, {plural(2, "process"), "2 processes"}, {plural(3, "address"), "3 addresses"},
 		{topText(map[string]int64{"a": 1, "b": 3, "c": 0, "d": 1}, 2), "b 3, a 1, and 1 more"},
 		{topText(map[string]int{}, 2), ""},

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/mtawatch/mtawatch/internal/tail"
+	"io"
 	"io/fs"
 	"runtime/debug"
 	"slices"
@@ -18,6 +18,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/adapter"
 	"github.com/mtawatch/mtawatch/internal/classify"
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/tail"
 	"github.com/mtawatch/mtawatch/internal/trace"
 	"github.com/mtawatch/mtawatch/internal/track"
 	"github.com/mtawatch/mtawatch/internal/view"
@@ -33,8 +34,10 @@ func (t *tool) traceCommand() *cobra.Command {
 		Short: "What happened to a message, from the logs, compressed ones too",
 		Long: "What happened to a message, from the logs, compressed ones too: by its queue id, its Message-ID or an address.\n" +
 			"Reads the logs itself where it may, else asks the daemon; with LOGs named it reads those, in the order of their rotation. With --json it prints one JSON object a step.",
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = []string{""}
+			}
 			q.Text = strings.Trim(args[0], "<>")
 			var err error
 			if q.Since, err = sinceTime(since, time.Now()); err != nil {
@@ -85,10 +88,17 @@ func (t *tool) trace(ctx context.Context, q view.TraceQuery, f parseFlags, logs 
 		t.err.line("mtawatch: not read: " + clean(u))
 	}
 	if !t.json {
-		t.traceText(steps, sum)
+		begin := time.Time{}
+		if sum.Messages == 0 && t.explicitServer() == "" {
+			begin = logsBegin(sum.Files, f)
+		}
+		t.traceText(steps, sum, begin)
 	}
-	if len(sum.Unread) > 0 {
+	switch {
+	case len(sum.Unread) > 0:
 		return exit(exitUnknown)
+	case sum.Messages == 0:
+		return exit(exitNotFound)
 	}
 	return nil
 }
@@ -124,7 +134,7 @@ func (t *tool) traceFrom(ctx context.Context, question func(view.Source) (view.T
 		return view.TraceSummary{}, err
 	}
 	sum, err := look(ctx, t, cfg, question)
-	if err != nil && (errors.Is(err, fs.ErrPermission) || t.deps.Look == nil) {
+	if err != nil && (errors.Is(err, fs.ErrPermission) || t.deps.Look == nil) || err == nil && sum.Steps == 0 && noPermission(sum.Unread) {
 		for _, addr := range localAddresses(cfg) {
 			if asked, aerr := question(t.deps.Client(addr)); aerr == nil {
 				return asked, nil
@@ -132,6 +142,42 @@ func (t *tool) traceFrom(ctx context.Context, question func(view.Source) (view.T
 		}
 	}
 	return sum, err
+}
+
+// noPermission reports whether a log was not read for want of permission.
+func noPermission(unread []string) bool {
+	return slices.ContainsFunc(unread, func(u string) bool { return strings.Contains(u, fs.ErrPermission.Error()) })
+}
+
+// logsBegin finds the first time stamp of the oldest log: how far back a
+// search that found nothing has looked. It is zero where the log's beginning
+// tells none, or may not be read.
+func logsBegin(files []string, f parseFlags) time.Time {
+	a, cfg, err := f.config()
+	if err != nil || len(files) == 0 {
+		return time.Time{}
+	}
+	in, err := tail.OpenLog(files[0])
+	if err != nil {
+		return time.Time{}
+	}
+	defer in.Close()
+	written, err := modTime(files[0])
+	if err != nil {
+		return time.Time{}
+	}
+	begin, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	if err != nil {
+		return time.Time{}
+	}
+	parser := a.Parser(cfg)
+	for line := range strings.Lines(string(begin)) {
+		events, _ := parser.Parse(nil, adapter.Line{Text: strings.TrimRight(line, "\r\n"), Ref: written}) // other lines tell no time
+		if len(events) > 0 && !events[0].Time.IsZero() {
+			return events[0].Time
+		}
+	}
+	return time.Time{}
 }
 
 func sinceTime(s string, now time.Time) (time.Time, error) {
@@ -165,15 +211,24 @@ func (t *tool) stepJSON(s view.TraceStep) error {
 	return t.out.flush()
 }
 
-// traceText prints each message with its steps in the order of time.
-func (t *tool) traceText(steps []view.TraceStep, sum view.TraceSummary) {
+// traceText prints each message with its steps in the order of time. begin is
+// where the logs begin, when nothing was found.
+func (t *tool) traceText(steps []view.TraceStep, sum view.TraceSummary, begin time.Time) {
 	for i, group := range groupSteps(steps) {
 		if i > 0 {
 			t.out.line("")
 		}
 		e := group[0].Event
 		t.out.line(t.out.in(bold, fmt.Sprintf("%s  %s", clean(e.QueueID), clean(e.Instance))))
+		queued := false
 		for _, s := range group {
+			text := stepText(s)
+			if s.Event.Kind == mta.KindQueued {
+				if queued {
+					text = "active again"
+				}
+				queued = true
+			}
 			mark := ""
 			switch s.Event.Status {
 			case mta.StatusDeferred:
@@ -182,13 +237,17 @@ func (t *tool) traceText(steps []view.TraceStep, sum view.TraceSummary) {
 				mark = string(red)
 			}
 			t.out.line(fmt.Sprintf("  %s  %-12s  %s", s.Event.Time.Local().Format("2006-01-02 15:04:05"),
-				clean(s.Event.Program), t.out.in(style(mark), clean(stepText(s)))))
+				clean(s.Event.Program), t.out.in(style(mark), clean(text))))
 		}
 	}
 	end := fmt.Sprintf("%s, %s; read %s in %s", plural(int64(sum.Messages), "message"), plural(int64(sum.Steps), "step"),
 		bytesText(sum.Bytes), plural(int64(len(sum.Files)), "file"))
 	if sum.Messages == 0 {
-		end = fmt.Sprintf("not found; read %s in %s", bytesText(sum.Bytes), plural(int64(len(sum.Files)), "file"))
+		end = "not found"
+		if !begin.IsZero() {
+			end += "; the logs reach back to " + begin.Local().Format("2006-01-02 15:04:05")
+		}
+		end += fmt.Sprintf("; read %s in %s", bytesText(sum.Bytes), plural(int64(len(sum.Files)), "file"))
 	}
 	if sum.Limited {
 		end += "; there are more: see --limit"
@@ -264,7 +323,10 @@ func delayText(e *mta.Event) string {
 	if !e.HasDelay {
 		return ""
 	}
-	return e.Delay.String()
+	if e.Delay < time.Minute {
+		return e.Delay.String()
+	}
+	return spanText(e.Delay)
 }
 
 func peerText(p mta.Peer) string {

@@ -54,9 +54,6 @@ func twoUnits(a int64, unit string, b int64, small string) string {
 	return fmt.Sprintf("%d%s %d%s", a, unit, b, small)
 }
 
-// windowText gives a window as "1h" or "15m".
-func windowText(d time.Duration) string { return strings.ReplaceAll(spanText(d), " ", "") }
-
 // ageText is how long before now t was; "" when t is unknown.
 func ageText(now, t time.Time) string {
 	if t.IsZero() {

@@ -83,7 +83,7 @@ func (b *Belt) logQueue(in mta.Instance) *view.LogQueue {
 
 func (b *Belt) failureStatus(in mta.Instance, now time.Time) view.FailureStatus {
 	t := b.meter.Totals(in.Name, now.Add(-statusWindow), now)
-	s := view.FailureStatus{Window: statusWindow, Attempts: t.Attempts, Causes: t.Causes, Rejects: t.Rejects, Received: &t.Received}
+	s := view.FailureStatus{Window: statusWindow, Attempts: t.Attempts, Causes: t.Causes, Rejects: &t.Rejects, Received: &t.Received, Since: t.Since}
 	if why := b.logUnknown(in, now); why != "" {
 		return view.FailureStatus{Window: statusWindow, Unknown: why}
 	}

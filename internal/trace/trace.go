@@ -73,12 +73,16 @@ func (t *Tracer) Run(ctx context.Context, q view.TraceQuery, yield func(view.Tra
 			return r.finish(err)
 		}
 	}
+	r.sum.Lines, r.sum.Bytes = 0, 0 // what is read twice counts once
 	r.state.Total *= 2
 	if err := r.pass(ctx, files, r.learn); err != nil {
 		return r.finish(err)
 	}
 	if len(r.ids) > 0 {
-		return r.finish(r.pass(ctx, files, r.collector()))
+		read := r.sum.Bytes
+		err := r.pass(ctx, files, r.collector())
+		r.sum.Bytes = max(read, r.sum.Bytes-read)
+		return r.finish(err)
 	}
 	return r.finish(nil)
 }

@@ -78,13 +78,18 @@ type LogQueue struct {
 	Since    time.Time `json:"since,omitzero"` // the log is known from here on
 }
 
+// FailureStep is the step in which failures are counted: the one in which a
+// window begins counts whole.
+const FailureStep = 5 * time.Minute
+
 // FailureStatus is the second sign in short: attempts in a window.
 type FailureStatus struct {
 	Window   time.Duration    `json:"window_ns"`
-	Received *int64           `json:"received"` // null when unknown
-	Attempts map[string]int64 `json:"attempts"` // by status
-	Causes   map[string]int64 `json:"causes"`   // of what was not sent
-	Rejects  int64            `json:"rejects"`
+	Since    time.Time        `json:"since,omitzero"` // what was really covered
+	Received *int64           `json:"received"`       // null when unknown, as are the three below
+	Attempts map[string]int64 `json:"attempts"`       // by status
+	Causes   map[string]int64 `json:"causes"`         // of what was not sent
+	Rejects  *int64           `json:"rejects"`
 	Unknown  string           `json:"unknown,omitempty"`
 }
 
@@ -204,7 +209,7 @@ type Failures struct {
 	Time     time.Time        `json:"time"`
 	Window   time.Duration    `json:"window_ns"`
 	Since    time.Time        `json:"since"`    // what was really covered
-	Attempts map[string]int64 `json:"attempts"` // by status
+	Attempts map[string]int64 `json:"attempts"` // by status; null when unknown, as are the causes
 	Causes   map[string]int64 `json:"causes"`
 	Rows     []FailureRow     `json:"failures"`
 	Other    int64            `json:"other"` // failures outside the rows
@@ -221,7 +226,7 @@ type FailureRow struct {
 	Deferred    int64     `json:"deferred"`
 	Bounced     int64     `json:"bounced"` // and expired
 	Sent        int64     `json:"sent"`    // to the same destination in the window
-	First       time.Time `json:"first"`
+	First       time.Time `json:"first"`   // seen at all, which may be before the window
 	Last        time.Time `json:"last"`
 	Reply       string    `json:"reply"` // the last one, as logged
 	DSN         string    `json:"dsn,omitempty"`
