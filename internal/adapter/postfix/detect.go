@@ -40,7 +40,8 @@ func detect(ctx context.Context, h adapter.Host) ([]mta.Instance, error) {
 	if err != nil {
 		d.blind = fmt.Sprintf("the processes cannot be read (%v): whether this instance runs is unknown", err)
 	}
-	d.masters = findMasters(h, procs)
+	var elsewhere int
+	d.masters, elsewhere = findMasters(h, procs)
 	for _, m := range d.masters {
 		if m.config != "" {
 			d.add(m.config)
@@ -53,7 +54,13 @@ func detect(ctx context.Context, h adapter.Host) ([]mta.Instance, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("detect postfix: %w", err)
 	}
+	if elsewhere > 0 {
+		d.noteElsewhere(elsewhere)
+	}
 	list := make([]mta.Instance, 0, len(d.found))
+	if elsewhere > 0 && len(d.found) == 0 {
+		return list, fmt.Errorf("detect postfix: none here, but %s", elsewhereNote(elsewhere))
+	}
 	for _, f := range d.found {
 		list = append(list, f.Instance)
 	}
@@ -346,17 +353,26 @@ type master struct {
 // findMasters picks the masters of Postfix and asks for the configuration
 // directory of each: postfix(1) hands it down as MAIL_CONFIG. Only processes
 // of root are asked: whatever another user runs has no word in this.
-func findMasters(h adapter.Host, procs []mta.Process) []master {
+//
+// Masters in other namespaces are only counted: what they call /etc/postfix
+// and port 25 is not what we see under these names.
+func findMasters(h adapter.Host, procs []mta.Process) (list []master, elsewhere int) {
 	names := map[int]bool{}
 	for i := range procs {
 		if isMaster(&procs[i]) {
 			names[procs[i].PID] = true
 		}
 	}
-	var list []master
 	for i := range procs {
 		p := &procs[i]
-		if !names[p.PID] || names[p.PPID] || p.UID != 0 {
+		if !names[p.PID] || names[p.PPID] {
+			continue
+		}
+		if p.Foreign {
+			elsewhere++
+			continue
+		}
+		if p.UID != 0 {
 			continue
 		}
 		m := master{pid: p.PID, cwd: p.Cwd}
@@ -369,7 +385,22 @@ func findMasters(h adapter.Host, procs []mta.Process) []master {
 		}
 		list = append(list, m)
 	}
-	return list
+	return list, elsewhere
+}
+
+// noteElsewhere tells of masters in other namespaces: with the first instance
+// that has run, else with the first.
+func (d *detector) noteElsewhere(n int) {
+	note := elsewhereNote(n)
+	for i := range d.found {
+		if !d.found[i].NeverRan {
+			d.found[i].Notes = append(d.found[i].Notes, note)
+			return
+		}
+	}
+	if len(d.found) > 0 {
+		d.found[0].Notes = append(d.found[0].Notes, note)
+	}
 }
 
 // rooted turns an absolute path into a name of the host's file system.
@@ -429,4 +460,11 @@ func mend(err error, file string) string {
 		return fmt.Sprintf("if the instance is in use, restore %s", file)
 	}
 	return fmt.Sprintf("`chmod o+r %s`, or run mtawatch as root", file)
+}
+
+func elsewhereNote(n int) string {
+	if n == 1 {
+		return "a Postfix master runs in other namespaces (a container); run mtawatch there to watch it"
+	}
+	return fmt.Sprintf("%d Postfix masters run in other namespaces (containers); run mtawatch there to watch them", n)
 }
