@@ -59,7 +59,7 @@ func List(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Instan
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	shape := qshape.New(maxDestinations)
-	counts := NewCounter(in.Queues)
+	counts := NewCounter(listed(in))
 	for m, err := range a.List(ctx, h, in) {
 		if err != nil {
 			return qshape.Table{}, mta.Queue{}, fmt.Errorf("list queue of %s: %w", in.Name, err)
@@ -71,6 +71,15 @@ func List(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Instan
 		}
 	}
 	return shape.Table(now), counts.Queue(in.Name, now), nil
+}
+
+// listed names the queues of which a listing without a message says that they
+// are empty.
+func listed(in mta.Instance) []string {
+	if len(in.ListedQueues) > 0 {
+		return in.ListedQueues
+	}
+	return in.Queues
 }
 
 // Counter counts a listing by queue.

@@ -26,6 +26,11 @@ func queueNames() []string {
 	return []string{"maildrop", "incoming", "active", "deferred", "hold", "corrupt"}
 }
 
+// listedQueues gives the queues that showq(8) walks: all but corrupt.
+func listedQueues() []string {
+	return []string{"maildrop", "incoming", "active", "deferred", "hold"}
+}
+
 // detect finds the instances: those of the default directories, those that
 // they name in multi_instance_directories and alternate_config_directories,
 // and those of the masters that run.
@@ -87,7 +92,7 @@ func (d *detector) add(dir string) {
 		return
 	}
 	d.seen[dir] = true
-	d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", ConfigDir: dir, Queues: queueNames()}})
+	d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", ConfigDir: dir, Queues: queueNames(), ListedQueues: listedQueues()}})
 }
 
 // read fills in what the configuration says, and adds the directories that it
@@ -266,7 +271,7 @@ func (d *detector) match() {
 		case m.cwd == "":
 			blind = append(blind, m)
 		default:
-			d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", Name: "postfix", QueueDir: m.cwd, Running: true, Queues: queueNames(),
+			d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", Name: "postfix", QueueDir: m.cwd, Running: true, Queues: queueNames(), ListedQueues: listedQueues(),
 				Notes: []string{fmt.Sprintf("master %d works in %s, but its configuration directory could not be found; run mtawatch as root, or name it in alternate_config_directories of /etc/postfix/main.cf", m.pid, m.cwd)}}})
 		}
 	}
