@@ -27,4 +27,5 @@ type RoleProcess struct {
 	Process
 	Role     Role   `json:"role"`
 	Instance string `json:"instance"`
+	Orphan   bool   `json:"orphan,omitempty"` // no dispatcher of the instance is above it: left over from an earlier start
 }
