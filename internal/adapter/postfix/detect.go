@@ -265,14 +265,14 @@ func (d *detector) match() {
 		case c != nil:
 			c.Running = true
 			if m.config == c.ConfigDir && m.cwd != "" && m.cwd != c.QueueDir {
-				c.Notes = append(c.Notes, fmt.Sprintf("master %d works in %s, not in the queue_directory of main.cf; run `postfix -c %s stop` and start it again", m.pid, m.cwd, c.ConfigDir))
+				c.Notes = append(c.Notes, fmt.Sprintf("master %d works in %s, not in the queue_directory of %s/main.cf; if queue_directory was changed while it ran, put %s back there and run `postfix -c %s stop` before the change", m.pid, m.cwd, c.ConfigDir, m.cwd, c.ConfigDir))
 				c.QueueDir = m.cwd
 			}
 		case m.cwd == "":
 			blind = append(blind, m)
 		default:
-			d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", Name: "postfix", QueueDir: m.cwd, Running: true, Queues: queueNames(), ListedQueues: listedQueues(),
-				Notes: []string{fmt.Sprintf("master %d works in %s, but its configuration directory could not be found; run mtawatch as root, or name it in alternate_config_directories of /etc/postfix/main.cf", m.pid, m.cwd)}}})
+			d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", Name: "postfix", QueueDir: m.cwd, Running: true,
+				Queues: queueNames(), ListedQueues: listedQueues(), Notes: []string{m.strayNote()}}})
 		}
 	}
 	d.sameNames()
@@ -352,7 +352,17 @@ func (d *detector) owner(m master) *candidate {
 type master struct {
 	pid    int
 	cwd    string // "" when it may not be read
-	config string // "" when it may not be read
+	config string // "" when it is not known
+	denied bool   // its environment may not be read, so config is not known
+}
+
+// strayNote tells of a master of which only the working directory is known.
+func (m master) strayNote() string {
+	note := fmt.Sprintf("master %d works in %s, but its configuration directory could not be found; ", m.pid, m.cwd)
+	if m.denied {
+		return note + "run mtawatch as root or with CAP_SYS_PTRACE, or name it in alternate_config_directories of /etc/postfix/main.cf"
+	}
+	return note + "name it in alternate_config_directories of /etc/postfix/main.cf, or as config_dir of an instance in the configuration of mtawatch"
 }
 
 // findMasters picks the masters of Postfix and asks for the configuration
@@ -381,7 +391,9 @@ func findMasters(h adapter.Host, procs []mta.Process) (list []master, elsewhere 
 			continue
 		}
 		m := master{pid: p.PID, cwd: p.Cwd}
-		if env, err := readText(h, fmt.Sprintf("/proc/%d/environ", p.PID)); err == nil {
+		env, err := readText(h, fmt.Sprintf("/proc/%d/environ", p.PID))
+		m.denied = errors.Is(err, fs.ErrPermission)
+		if err == nil {
 			for entry := range strings.SplitSeq(env, "\x00") {
 				if v, ok := strings.CutPrefix(entry, "MAIL_CONFIG="); ok && path.IsAbs(v) {
 					m.config = path.Clean(v)
@@ -461,10 +473,13 @@ func reason(err error) error {
 
 // mend says what to do about a file that could not be read.
 func mend(err error, file string) string {
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("if the instance is in use, restore %s", file)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("`chmod o+r %s`, or run mtawatch as root; if it is root, see what confines it (its unit, SELinux, AppArmor)", file)
 	}
-	return fmt.Sprintf("`chmod o+r %s`, or run mtawatch as root", file)
+	return fmt.Sprintf("see what `ls -lL %s` and the kernel's log say of it", file)
 }
 
 func elsewhereNote(n int) string {
