@@ -119,7 +119,7 @@ no daemon runs: this is the machine at this moment; 'mtawatch run' keeps watchin
 		s.status.Instances = s.status.Instances[:1]
 		s.status.Instances[0] = view.InstanceStatus{Instance: mta.Instance{MTA: "postfix", Name: "postfix-out"},
 			Queue:     view.QueueStatus{Messages: number(0)},
-			Processes: view.ProcessStatus{Roles: map[string]int{"dispatcher": 1}, Missing: []string{"job-controller"}}}
+			Processes: view.ProcessStatus{Roles: map[string]int{"dispatcher": 1}, Missing: []string{"job-controller"}, Orphans: 3}}
 		s.status.Sources = nil
 	}, want: `CRITICAL: the job-controller of postfix-out is not running
 
@@ -127,6 +127,7 @@ postfix-out  postfix, not running
   queue        0 messages
   connections  no port to watch
   processes    dispatcher 1, job-controller 0
+               3 left over from an earlier start
 
 mtawatch v0.1.0, pid 4711, up 3h, 41 MB of memory
 `},
@@ -177,8 +178,11 @@ PORT  REMOTE       STATE        COUNT
 	{name: "processes", args: "processes", want: `INSTANCE     ROLE        COUNT  OLDEST  RESTARTS
 postfix-out  dispatcher      1      1h         2
 
-PID  INSTANCE     ROLE        STATE  STARTED   AGE   CPU  MEMORY  COMMAND
- 42  postfix-out  dispatcher  S      11:00:00   1h  1.2s  4.9 MB  /usr/lib/postfix/sbin/master -w
+PID  INSTANCE     ROLE         STATE  STARTED   AGE   CPU  MEMORY  COMMAND
+ 42  postfix-out  dispatcher   S      11:00:00   1h  1.2s  4.9 MB  /usr/lib/postfix/sbin/master -w
+ 17  postfix-out  smtp-server  S      10:00:00   2h  0.0s     0 B  smtpd -n smtp
+
+1 left over from an earlier start: 17
 `},
 	{name: "doctor", args: "doctor", status: 3, want: `OK  queue: counted
 NO  log: /var/log/mail.log: permission denied

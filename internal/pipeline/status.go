@@ -173,6 +173,11 @@ func (b *Belt) processStatus(in mta.Instance, now time.Time) view.ProcessStatus 
 	if s.Unknown != "" {
 		return s
 	}
+	for _, p := range b.procs[in.Name].list {
+		if p.Orphan {
+			s.Orphans++
+		}
+	}
 	n, _ := b.procs[in.Name].counts()
 	for role := mta.RoleDispatcher; role < mta.NumRoles; role++ {
 		s.Roles[role.String()] = n[role]
