@@ -62,7 +62,7 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	watch := newSockets(machine, log)
 	defer closing(log, "connection watch", watch.Close)
 	live := pipeline.Live{Belt: belt, Machine: watch, Adapters: adapters, Detect: detector(cfg, machine, adapters), Ports: cfg.Ports,
-		Tail: tail.Config{Logger: log}, ListEvery: cfg.ListInterval, ListShare: cfg.ListMaxCPU, Listing: also.listing(), Logger: log}
+		Tail: tail.Config{Logger: log, BatchBytes: 256 << 10}, ListEvery: cfg.ListInterval, ListShare: cfg.ListMaxCPU, Listing: also.listing(), Logger: log}
 	if exits, err := machine.NewExitWatcher(); err != nil {
 		log.Warn("process ends are seen at the next reading only", "error", err)
 	} else {

@@ -130,7 +130,7 @@ func (b *Belt) take(t tail.Batch) (bool, error) {
 }
 
 // maxPending bounds the ticks of past time that wait for a commit.
-const maxPending = 256
+const maxPending = 1024
 
 // retryStore is how long catching up goes on after a commit that failed
 // before it tries the next: a full disk is not to be asked at every batch.
