@@ -30,6 +30,7 @@ import (
 // Run is the daemon: it watches until ctx ends, then stores what is counted
 // and gives nil. It is deliberately one straight line.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	defer collectOften()()
 	loc, err := location(cfg.Timezone)
 	if err != nil {
 		return err
