@@ -30,11 +30,13 @@ import (
 // Run is the daemon: it watches until ctx ends, then stores what is counted
 // and gives nil. It is deliberately one straight line.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
+	defer collectOften()()
 	loc, err := location(cfg.Timezone)
 	if err != nil {
 		return err
 	}
-	if err := knownMTAs(cfg); err != nil {
+	also, err := newCompat(cfg.Compat)
+	if err := errors.Join(err, knownMTAs(cfg)); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
@@ -54,14 +56,14 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	machine := host.New(host.Config{Logger: log})
 	adapters := all.Adapters()
 	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, State: db, History: series, Logger: log, Adapters: adapters,
-		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}})
+		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}, Observe: also.observe()})
 	if err := belt.Restore(ctx); err != nil {
 		return fmt.Errorf("restore from %s: %w", cfg.DataDir, err)
 	}
 	watch := newSockets(machine, log)
 	defer closing(log, "connection watch", watch.Close)
 	live := pipeline.Live{Belt: belt, Machine: watch, Adapters: adapters, Detect: detector(cfg, machine, adapters), Ports: cfg.Ports,
-		Tail: tail.Config{Logger: log}, ListEvery: cfg.ListInterval, ListShare: cfg.ListMaxCPU, Logger: log}
+		Tail: tail.Config{Logger: log, BatchBytes: 256 << 10}, ListEvery: cfg.ListInterval, ListShare: cfg.ListMaxCPU, Listing: also.listing(), Logger: log}
 	if exits, err := machine.NewExitWatcher(); err != nil {
 		log.Warn("process ends are seen at the next reading only", "error", err)
 	} else {
@@ -77,7 +79,7 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	for _, l := range listeners {
 		log.Info("serving", "address", l.Addr().String())
-		g.Go(func() error { return serve(ctx, l, handler(src, series, cfg)) })
+		g.Go(func() error { return serve(ctx, l, handler(src, series, cfg, also)) })
 	}
 	g.Go(func() error { return watch.run(ctx) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })

@@ -109,8 +109,7 @@ func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 	}
 	now := time.Now()
 	q, err := sample.Count(ctx, d.s.machine, a, in, now)
-	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Millisecond)), err,
-		"run as root, or with CAP_DAC_READ_SEARCH (AmbientCapabilities= in the unit); without it the queue is listed instead, more rarely")
+	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Millisecond)), err, countAdvice(in, err))
 	d.listing(ctx, a, in)
 	if len(in.Listen) == 0 {
 		d.bad(in.Name+" ports", "no port was found on which it accepts SMTP", "set `ports:` of the instance in the configuration file")
@@ -153,7 +152,24 @@ func (d *doctor) listing(ctx context.Context, a *adapter.Adapter, in mta.Instanc
 	if n >= 100 {
 		text = "the first 100 messages listed"
 	}
-	d.check(in.Name+" queue listing", text, err, "start the mail server; or add the user that mtawatch runs as to group postdrop")
+	advice := "start the mail server"
+	if errors.Is(err, fs.ErrPermission) {
+		advice = "add the user that mtawatch runs as to group postdrop"
+	}
+	d.check(in.Name+" queue listing", text, err, advice)
+}
+
+// countAdvice says what helps when a queue could not be counted.
+func countAdvice(in mta.Instance, err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "run as root, or with CAP_DAC_READ_SEARCH (AmbientCapabilities= in the unit); without it the queue is listed instead, more rarely"
+	case errors.Is(err, fs.ErrNotExist) && in.NeverRan:
+		return "start the mail server once: it makes its queue"
+	case errors.Is(err, fs.ErrNotExist):
+		return "give the right queue_dir of the instance in the configuration of mtawatch"
+	}
+	return "see the disk and the kernel's log"
 }
 
 func (d *doctor) sockets(ctx context.Context, instances []mta.Instance) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -20,13 +18,16 @@ import (
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
-// lookBytes is how much of the end of each log a look reads.
-const lookBytes = 64 << 20
+const (
+	lookBytes = 64 << 20         // how much of the end of each log a look reads, a MiB at a time
+	lookTime  = 20 * time.Second // how long reading all logs may take
+)
 
 // look reads the machine once, as it is: each part when a question needs it.
 // A nil look does nothing: the daemon has read it all.
 type look struct {
 	src       *Source
+	logTime   time.Duration
 	readQueue sync.Once
 	readLogs  sync.Once
 	readRest  sync.Once
@@ -47,7 +48,7 @@ func Look(ctx context.Context, cfg config.Config) (view.Source, func() error, er
 	adapters := all.Adapters()
 	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, Adapters: adapters})
 	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now()}
-	src.look = &look{src: src}
+	src.look = &look{src: src, logTime: lookTime}
 	instances, err := detector(cfg, machine, adapters)(ctx)
 	if err != nil && len(instances) == 0 {
 		return nil, nil, err
@@ -70,20 +71,40 @@ func (l *look) queues(ctx context.Context) {
 	})
 }
 
-// logs reads the end of every log.
+// logs reads the end of every log, once though instances share it. A log
+// that is not read to its end in time becomes a blind spot.
 func (l *look) logs(ctx context.Context) {
 	if l == nil {
 		return
 	}
 	l.readLogs.Do(func() {
-		for _, in := range l.src.belt.Instances() {
-			for _, log := range in.Logs {
-				if err := readEnd(ctx, l.src.belt, log); err != nil {
-					l.src.belt.Blind(log.Name(), &mta.BlindSpot{Source: log.Name(), Kind: mta.BlindUnreadable, Since: time.Now(), Text: err.Error(), Advice: "see `mtawatch doctor`"})
-				}
+		within, cancel := context.WithTimeout(ctx, l.logTime)
+		defer cancel()
+		for _, log := range distinctLogs(l.src.belt.Instances()) {
+			err := readEnd(within, l.src.belt, log)
+			if err != nil && within.Err() != nil && ctx.Err() == nil {
+				err = fmt.Errorf("it was not read to its end within %s: what is known of it is not whole", l.logTime)
+			}
+			if err != nil {
+				l.src.belt.Blind(log.Name(), &mta.BlindSpot{Source: log.Name(), Kind: mta.BlindUnreadable, Since: time.Now(), Text: err.Error(), Advice: "see `mtawatch doctor`"})
 			}
 		}
 	})
+}
+
+// distinctLogs gives the logs of all instances, each once.
+func distinctLogs(instances []mta.Instance) []mta.LogSource {
+	var list []mta.LogSource
+	seen := make(map[string]bool)
+	for _, in := range instances {
+		for _, log := range in.Logs {
+			if !seen[log.Name()] {
+				seen[log.Name()] = true
+				list = append(list, log)
+			}
+		}
+	}
+	return list
 }
 
 // machine reads sockets and processes.
@@ -113,29 +134,7 @@ func readEnd(ctx context.Context, b *pipeline.Belt, l mta.LogSource) error {
 	if l.Kind == mta.LogJournal {
 		return readJournal(ctx, b, l)
 	}
-	f, err := os.Open(l.Path)
-	if err != nil {
-		return fmt.Errorf("read log: %w", err)
-	}
-	defer func() { _ = f.Close() }() // only read from
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("read log: %w", err)
-	}
-	from := max(0, info.Size()-lookBytes)
-	if _, err := f.Seek(from, io.SeekStart); err != nil {
-		return fmt.Errorf("read log: %w", err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, lookBytes))
-	if err != nil {
-		return fmt.Errorf("read log: %w", err)
-	}
-	s := string(text)
-	if from > 0 {
-		_, s, _ = strings.Cut(s, "\n") // the first line is cut
-	}
-	s = s[:strings.LastIndexByte(s, '\n')+1]
-	return b.Batch(ctx, tail.Batch{Source: l.Name(), Text: s, Ref: info.ModTime(), AtEnd: true})
+	return tail.ReadEnd(ctx, tail.Config{}, l.Path, lookBytes, b)
 }
 
 // errAtEnd ends the reading of a journal when it has nothing more.
@@ -170,7 +169,13 @@ type untilEnd struct {
 
 func (u *untilEnd) Batch(ctx context.Context, t tail.Batch) error {
 	u.lines += strings.Count(t.Text, "\n")
-	return u.Belt.Batch(ctx, t)
+	if err := u.Belt.Batch(ctx, t); err != nil {
+		return err
+	}
+	if t.AtEnd {
+		return errAtEnd
+	}
+	return nil
 }
 
 func (u *untilEnd) Blind(name string, spot *mta.BlindSpot) {

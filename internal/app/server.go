@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/api"
+	"github.com/mtawatch/mtawatch/internal/compat"
 	"github.com/mtawatch/mtawatch/internal/config"
 	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -61,11 +62,11 @@ func loopback(address string) bool {
 
 // handler puts the surfaces together: the JSON API, PromQL, /metrics and a
 // front page that says where they are.
-func handler(src *Source, series *history.Store, cfg config.Config) http.Handler {
+func handler(src *Source, series *history.Store, cfg config.Config, also *compatNames) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", api.Handler(src, api.Options{Version: api.BuildVersion()}))
 	prom.Register(mux, series, time.Now)
-	mux.Handle("/metrics", prom.Metrics(func() []mta.Sample { return src.belt.Metrics(time.Now()) }))
+	mux.Handle("/metrics", prom.Metrics(func() []mta.Sample { return also.metrics(src.belt) }, compat.Help))
 	mux.HandleFunc("GET /{$}", front)
 	return api.Guard(mux, !cfg.InsecureListen)
 }

@@ -21,7 +21,8 @@ type sockets struct {
 	mu    sync.Mutex
 	ports []uint16
 	watch *host.CloseWatch
-	bad   bool // the kernel does not give it, or gave it with gaps
+	bad   bool // the kernel does not give it
+	lost  bool // it gave it with gaps since the last reading
 	total map[uint16]int64
 
 	opened chan *host.CloseWatch // the watch that run empties next
@@ -38,13 +39,15 @@ func (s *sockets) Sockets(ctx context.Context, ports []uint16) (mta.Connections,
 	defer s.mu.Unlock()
 	s.open(ports)
 	s.drain()
+	lost := s.lost
+	s.lost = false
 	c, err := s.Machine.Sockets(ctx, ports)
 	if err != nil {
 		return c, err
 	}
 	for i := range c.Ports {
 		p := &c.Ports[i]
-		if p.Closed = -1; s.watch != nil && !s.bad {
+		if p.Closed = -1; s.watch != nil && !s.bad && !lost {
 			p.Closed = s.total[p.Port]
 		}
 	}
@@ -130,6 +133,7 @@ func (s *sockets) add(c host.Closed) {
 	if c.Lost {
 		s.log.Warn("the kernel told of more closed connections than could be read; their count begins anew")
 		clear(s.total)
+		s.lost = true
 		return
 	}
 	for _, p := range c.Ports {

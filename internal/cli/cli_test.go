@@ -119,7 +119,7 @@ no daemon runs: this is the machine at this moment; 'mtawatch run' keeps watchin
 		s.status.Instances = s.status.Instances[:1]
 		s.status.Instances[0] = view.InstanceStatus{Instance: mta.Instance{MTA: "postfix", Name: "postfix-out"},
 			Queue:     view.QueueStatus{Messages: number(0)},
-			Processes: view.ProcessStatus{Roles: map[string]int{"dispatcher": 1}, Missing: []string{"job-controller"}}}
+			Processes: view.ProcessStatus{Roles: map[string]int{"dispatcher": 1}, Missing: []string{"job-controller"}, Orphans: 3}}
 		s.status.Sources = nil
 	}, want: `CRITICAL: the job-controller of postfix-out is not running
 
@@ -127,6 +127,7 @@ postfix-out  postfix, not running
   queue        0 messages
   connections  no port to watch
   processes    dispatcher 1, job-controller 0
+               3 left over from an earlier start
 
 mtawatch v0.1.0, pid 4711, up 3h, 41 MB of memory
 `},
@@ -218,8 +219,11 @@ PORT  REMOTE       STATE        COUNT
 	{name: "processes", args: "processes", want: `INSTANCE     ROLE        COUNT  OLDEST  RESTARTS
 postfix-out  dispatcher      1      1h         2
 
-PID  INSTANCE     ROLE        STATE  STARTED   AGE   CPU  MEMORY  COMMAND
- 42  postfix-out  dispatcher  S      11:00:00   1h  1.2s  4.9 MB  /usr/lib/postfix/sbin/master -w
+PID  INSTANCE     ROLE         STATE  STARTED   AGE   CPU  MEMORY  COMMAND
+ 42  postfix-out  dispatcher   S      11:00:00   1h  1.2s  4.9 MB  /usr/lib/postfix/sbin/master -w
+ 17  postfix-out  smtp-server  S      10:00:00   2h  0.0s     0 B  smtpd -n smtp
+
+1 left over from an earlier start: 17
 `},
 	{name: "doctor", args: "doctor", status: 3, want: `OK  queue: counted
 NO  log: /var/log/mail.log: permission denied
@@ -388,5 +392,43 @@ func TestRun(t *testing.T) {
 		if (want == nil) != (status == 0) || want != nil && !strings.Contains(errs.String(), "mtawatch: "+want.Error()) {
 			t.Errorf("%v: status %d, stderr %q", want, status, errs.String())
 		}
+	}
+}
+
+// TestRunCompat shows that the flag goes over the file, and that a set of
+// names that there is not is refused before anything starts.
+func TestRunCompat(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mtawatch.yaml")
+	if err := os.WriteFile(file, []byte("compat: postfix_exporter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		want   string
+		stderr string // beginning; "" when the daemon starts
+	}{
+		{"neither", nil, "", ""},
+		{"flag", []string{"--compat=postfix_exporter"}, "postfix_exporter", ""},
+		{"file", []string{"--config", file}, "postfix_exporter", ""},
+		{"flag over file", []string{"--config", file, "--compat="}, "", ""},
+		{"unknown", []string{"--compat=exim_exporter"}, "", "mtawatch: read --compat: must be postfix_exporter or left out, not \"exim_exporter\"\n  to do: docs/compat.md"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv(config.EnvPath, emptyConfig(t))
+			got := "not started"
+			deps := cli.Deps{Daemon: func(_ context.Context, cfg config.Config, _ *slog.Logger) error {
+				got = cfg.Compat
+				return nil
+			}}
+			var out, errs bytes.Buffer
+			status := cli.Run(t.Context(), deps, append([]string{"mtawatch", "run"}, tt.args...), strings.NewReader(""), &out, &errs)
+			if tt.stderr == "" && (status != 0 || got != tt.want) {
+				t.Errorf("status %d, compat %q, want %q; stderr %q", status, got, tt.want, errs.String())
+			}
+			if tt.stderr != "" && (status == 0 || got != "not started" || !strings.HasPrefix(errs.String(), tt.stderr)) {
+				t.Errorf("status %d, daemon %q, stderr %q", status, got, errs.String())
+			}
+		})
 	}
 }

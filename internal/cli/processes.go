@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -59,8 +61,25 @@ func (t *tool) processes(ctx context.Context, q view.ProcessQuery) error {
 	switch {
 	case len(tab.rows) > 0:
 		t.out.print(tab)
+		t.leftOver(p.Processes)
 	case p.Unknown == "":
 		t.out.line("no process of a mail server")
 	}
 	return unknown(p.Unknown)
 }
+
+// leftOver tells which processes no dispatcher is above.
+func (t *tool) leftOver(list []mta.RoleProcess) {
+	var pids []string
+	for _, p := range list {
+		if p.Orphan {
+			pids = append(pids, strconv.Itoa(p.PID))
+		}
+	}
+	if len(pids) > 0 {
+		t.out.line("")
+		t.out.line(leftOverText(len(pids)) + ": " + strings.Join(pids, " "))
+	}
+}
+
+func leftOverText(n int) string { return fmt.Sprintf("%d left over from an earlier start", n) }

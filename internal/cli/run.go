@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -15,6 +16,7 @@ import (
 
 func (t *tool) runCommand() *cobra.Command {
 	listen := ""
+	compat := ""
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "The daemon: watch the mail servers of this host",
@@ -28,6 +30,12 @@ func (t *tool) runCommand() *cobra.Command {
 			if c.Flags().Changed("listen") {
 				cfg.Listen = listen
 			}
+			if c.Flags().Changed("compat") {
+				cfg.Compat = compat
+			}
+			if err := config.CheckCompat(cfg.Compat); err != nil {
+				return view.Advise(fmt.Errorf("read --compat: %w", err), "docs/compat.md tells what it serves")
+			}
 			if t.deps.Daemon == nil {
 				return errors.New("run daemon: not possible in this build")
 			}
@@ -40,6 +48,7 @@ func (t *tool) runCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "", "address and port of the API, such as 127.0.0.1:9726 (default: of the configuration)")
+	c.Flags().StringVar(&compat, "compat", "", "serve the names of another exporter on /metrics as well: `postfix_exporter`")
 	return c
 }
 

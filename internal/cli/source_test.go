@@ -100,7 +100,9 @@ func (s *source) Processes(_ context.Context, q view.ProcessQuery) (view.Process
 	s.asked = q
 	return view.Processes{Time: noon, Roles: []view.RoleRow{{Instance: "postfix-out", Role: mta.RoleDispatcher, Count: 1, Oldest: noon.Add(-time.Hour), Restarts: number(2)}},
 		Processes: []mta.RoleProcess{{Instance: "postfix-out", Role: mta.RoleDispatcher, Process: mta.Process{PID: 42, Name: "master",
-			Args: []string{"/usr/lib/postfix/sbin/master", "-w"}, State: "S", Start: noon.Add(-time.Hour), CPU: 1.25, Memory: 4_900_000}}}}, s.err
+			Args: []string{"/usr/lib/postfix/sbin/master", "-w"}, State: "S", Start: noon.Add(-time.Hour), CPU: 1.25, Memory: 4_900_000}},
+			{Instance: "postfix-out", Role: mta.RoleSMTPServer, Orphan: true, Process: mta.Process{PID: 17, Name: "smtpd",
+				Args: []string{"smtpd", "-n", "smtp"}, State: "S", Start: noon.Add(-2 * time.Hour)}}}}, s.err
 }
 
 func (s *source) Doctor(context.Context) (view.Doctor, error) {

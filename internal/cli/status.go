@@ -322,7 +322,11 @@ func processLines(p view.ProcessStatus) []string {
 			parts = append(parts, fmt.Sprintf("%s %d", r, n))
 		}
 	}
-	return []string{strings.Join(parts, ", ")}
+	lines := []string{strings.Join(parts, ", ")}
+	if p.Orphans > 0 {
+		lines = append(lines, leftOverText(p.Orphans))
+	}
+	return lines
 }
 
 func (t *tool) sourcesText(s view.Status) {

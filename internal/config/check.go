@@ -32,6 +32,9 @@ func (r *reader) check(c Config) {
 	if _, err := readLevel(c.LogLevel); err != nil {
 		r.at("log_level", "%s", err)
 	}
+	if err := CheckCompat(c.Compat); err != nil {
+		r.at("compat", "%s", err)
+	}
 	r.absolute("data_dir", c.DataDir, true)
 	if !c.Detect && len(c.Instances) == 0 {
 		r.at("detect", "is false and no instance is given: nothing would be watched")
@@ -136,6 +139,14 @@ func (r *reader) absolute(key, path string, needed bool) {
 	} else if path != "" && !filepath.IsAbs(path) {
 		r.at(key, "must be an absolute path, not %q", path)
 	}
+}
+
+// CheckCompat refuses a set of names for /metrics that there is not.
+func CheckCompat(name string) error {
+	if name == "" || name == "postfix_exporter" {
+		return nil
+	}
+	return fmt.Errorf("must be postfix_exporter or left out, not %q", name)
 }
 
 func readLevel(s string) (slog.Level, error) {

@@ -46,6 +46,7 @@ type Config struct {
 	Ports          []uint16      `yaml:"ports"`               // inbound ports besides those detected
 	Timezone       string        `yaml:"timezone"`            // of log stamps without a zone; "" is the machine's
 	LogLevel       string        `yaml:"log_level"`           // debug, info, warn or error
+	Compat         string        `yaml:"compat"`              // other names for /metrics: "" or "postfix_exporter"
 	Silence        Silence       `yaml:"silence"`
 	Instances      []Instance    `yaml:"instances"`
 }

@@ -67,6 +67,7 @@ func TestParse(t *testing.T) {
 			c.Listen, c.InsecureListen = "0.0.0.0:9725", true
 		})},
 		{"socket alone", "listen: \"\"\nsocket: /run/s\n", changed(func(c *config.Config) { c.Listen, c.Socket = "", "/run/s" })},
+		{"other names", "compat: postfix_exporter\n", changed(func(c *config.Config) { c.Compat = "postfix_exporter" })},
 		{"full", full, config.Config{
 			Listen: "[::1]:9000", Socket: "/run/mtawatch/sock", DataDir: "/srv/mtawatch", Interval: 5 * time.Second,
 			Retention: 90 * 24 * time.Hour, ListInterval: 2 * time.Minute, ListMaxCPU: 0.05,
@@ -119,6 +120,7 @@ func TestParseErrors(t *testing.T) {
 		{"text wanted", "data_dir: 12\n", []string{`f.yaml:1: data_dir: must be text`}},
 		{"relative", "data_dir: var\n", []string{`f.yaml:1: data_dir: must be an absolute path`}},
 		{"zone", "timezone: Middle/Earth\n", []string{`f.yaml:1: timezone: is no time zone known here`}},
+		{"names", "compat: exim_exporter\n", []string{`f.yaml:1: compat: must be postfix_exporter or left out, not "exim_exporter"`}},
 		{"level", "log_level: loud\n", []string{`f.yaml:1: log_level: must be debug`}},
 		{"address", "listen: nine\n", []string{`f.yaml:1: listen: must be an address and a port`}},
 		{"address by name", "listen: mail.example.net:80\n", []string{`f.yaml:1: listen: must begin with an IP address`}},

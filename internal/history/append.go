@@ -21,7 +21,9 @@ import (
 // one of the same moment, are counted (Dropped) and do not harm the others.
 // ErrFull means that there is no space: the tick is lost and the caller goes
 // on with the next one. Every two hours of data Append also compacts them,
-// which takes some ten milliseconds for a thousand series.
+// which takes some ten milliseconds for a thousand series. Append waits for
+// no query, but for those that run when it must open the store anew, and
+// when none of the ticks of an hour found a moment without one to compact.
 func (s *Store) Append(t mta.Tick) error {
 	s.appendMu.Lock()
 	defer s.appendMu.Unlock()
@@ -55,11 +57,7 @@ func (s *Store) noteClock(t mta.Tick, dropped int64) {
 		err = fmt.Errorf("the clock stands at %s, but samples up to %s are stored: nothing is stored until then; if the clock was wrong before, stop, move %s away and start again",
 			t.Time.Format(time.RFC3339), newest.Format(time.RFC3339), s.dir)
 	}
-	s.mu.Lock()
-	before := s.clock
-	s.clock = err
-	s.mu.Unlock()
-	if err != nil && before == nil {
+	if before := s.note(&s.clock, err); err != nil && before == nil {
 		s.log.Warn("samples are dropped", "error", err)
 	}
 }
@@ -94,7 +92,8 @@ func (s *Store) distrust(err error) {
 	// wait for ever. It is left behind.
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.db, s.why = nil, s.describe("store samples", err)
+	s.db = nil
+	s.note(&s.why, s.describe("store samples", err))
 }
 
 // compact moves the oldest two hours from memory into a block when there are
@@ -105,6 +104,9 @@ func (s *Store) compact(db *tsdb.DB, now time.Time) {
 	h := db.Head()
 	if h.MinTime() == math.MaxInt64 || h.MaxTime()-h.MinTime() <= blockSize.Milliseconds()/2*3 {
 		return
+	}
+	if s.reading.Load() > 0 && h.MaxTime()-h.MinTime() <= 2*blockSize.Milliseconds() {
+		return // the TSDB waits for readers before it frees memory; another tick will find none
 	}
 	if wait := now.UnixMilli() - s.checked; wait >= 0 && wait < time.Minute.Milliseconds() {
 		return
@@ -117,11 +119,7 @@ func (s *Store) compact(db *tsdb.DB, now time.Time) {
 			s.distrust(err)
 		}
 	}
-	s.mu.Lock()
-	before := s.trouble
-	s.trouble = err
-	s.mu.Unlock()
-	if err != nil && before == nil {
+	if before := s.note(&s.trouble, err); err != nil && before == nil {
 		s.log.Warn("time series stay in memory for now", "error", err)
 	}
 }

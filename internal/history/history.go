@@ -52,8 +52,8 @@ type Config struct {
 	MinFree int64
 	// Timeout bounds one query. Zero is 30 seconds.
 	Timeout time.Duration
-	// MaxSamples bounds the samples that one query holds in memory. Zero is
-	// 20 million.
+	// MaxSamples bounds the samples that one query holds in memory, 16 bytes
+	// each and more. Zero is 2 million.
 	MaxSamples int
 	// Logger gets the warnings of the TSDB. Nil is nowhere.
 	Logger *slog.Logger
@@ -76,14 +76,25 @@ type Store struct {
 	suspect  bool  // the log on the disk may end in half a record
 	checked  int64 // data time of the last compaction that failed, Unix milliseconds
 
-	mu     sync.RWMutex // readers hold it while they use db
-	db     *tsdb.DB     // nil while it cannot be opened
-	why    error        // why db is nil
+	// Readers hold mu while they use db, up to Config.Timeout. Append takes it
+	// for writing only to replace db.
+	mu     sync.RWMutex
+	db     *tsdb.DB // nil while it cannot be opened
 	closed bool
 
+	reading atomic.Int32  // readers that use db now
+	slots   chan struct{} // one for each PromQL query that runs
+
+	// noteMu is held for moments only, and last of all the locks.
+	noteMu  sync.Mutex
+	why     error // why db is nil
 	trouble error // of the last compaction
 	clock   error // why the last tick was dropped whole
 }
+
+// maxQueries is how many PromQL queries run at once; more wait. A dashboard
+// sends dozens, and each may hold Config.MaxSamples.
+const maxQueries = 4
 
 // Open opens the store in the folder dir and makes it when it does not exist.
 // With a full disk it succeeds all the same, so that the watch can begin:
@@ -102,12 +113,12 @@ func Open(dir string, cfg Config) (*Store, error) {
 		cfg.Timeout = 30 * time.Second
 	}
 	if cfg.MaxSamples <= 0 {
-		cfg.MaxSamples = 20_000_000
+		cfg.MaxSamples = 2_000_000
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{dir: dir, cfg: cfg, log: slog.New(warnings{cfg.Logger.Handler()}), parser: parser.NewParser(parser.Options{})}
+	s := &Store{dir: dir, cfg: cfg, log: slog.New(warnings{cfg.Logger.Handler()}), parser: parser.NewParser(parser.Options{}), slots: make(chan struct{}, maxQueries)}
 	s.engine = promql.NewEngine(promql.EngineOpts{
 		Logger:               s.log,
 		MaxSamples:           cfg.MaxSamples,
@@ -159,9 +170,7 @@ const blockSize = 2 * time.Hour
 // appendMu. When there is no space to open it, an open one stays as it is.
 func (s *Store) reopen() error {
 	if err := s.spaceToOpen(); err != nil {
-		s.mu.Lock()
-		s.why = err
-		s.mu.Unlock()
+		s.note(&s.why, err)
 		return err
 	}
 	s.mu.Lock()
@@ -182,11 +191,13 @@ func (s *Store) reopen() error {
 		return err
 	})
 	if err != nil {
-		s.why = s.describe("open time-series store", err)
-		return s.why
+		err = s.describe("open time-series store", err)
+		s.note(&s.why, err)
+		return err
 	}
 	db.DisableCompactions()
-	s.db, s.why, s.suspect = db, nil, false
+	s.db, s.suspect = db, false
+	s.note(&s.why, nil)
 	if t := newestOf(db); t > s.newest.Load() {
 		s.newest.Store(t)
 	}
@@ -244,11 +255,22 @@ func (s *Store) Dropped() int64 { return s.dropped.Load() }
 // failed; nil when all is well.
 func (s *Store) Trouble() error {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.db == nil {
+	open := s.db != nil
+	s.mu.RUnlock()
+	s.noteMu.Lock()
+	defer s.noteMu.Unlock()
+	if !open {
 		return s.why
 	}
 	return errors.Join(s.clock, s.trouble)
+}
+
+// note sets one of the errors that noteMu guards and gives the one before.
+func (s *Store) note(where *error, err error) (before error) {
+	s.noteMu.Lock()
+	defer s.noteMu.Unlock()
+	before, *where = *where, err
+	return before
 }
 
 // Close ends the store. What was acknowledged is stored already.
@@ -257,7 +279,8 @@ func (s *Store) Close() error {
 	defer s.appendMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed, s.why = true, errClosed
+	s.closed = true
+	s.note(&s.why, errClosed)
 	db := s.db
 	s.db = nil
 	if db == nil {
@@ -274,8 +297,12 @@ func (s *Store) use(fn func(*tsdb.DB) error) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.db == nil {
+		s.noteMu.Lock()
+		defer s.noteMu.Unlock()
 		return fmt.Errorf("read time series: %w", s.why)
 	}
+	s.reading.Add(1)
+	defer s.reading.Add(-1)
 	return guard(func() error { return fn(s.db) })
 }
 

@@ -23,7 +23,8 @@ import (
 // Query answers a PromQL expression for one moment. It gives ErrBadQuery for
 // an invalid one, mta.ErrQueryRun for one that cannot be answered (too many
 // samples, operands that do not match), context.DeadlineExceeded after
-// Config.Timeout, and the store's own error otherwise.
+// Config.Timeout, and the store's own error otherwise. Four queries run at
+// once; more wait for as long as ctx permits.
 func (s *Store) Query(ctx context.Context, expr string, at time.Time) (mta.QueryResult, error) {
 	return s.run(ctx, func(q storage.Queryable) (promql.Query, error) {
 		return s.engine.NewInstantQuery(ctx, q, nil, expr, at)
@@ -47,6 +48,12 @@ func (s *Store) QueryRange(ctx context.Context, expr string, start, end time.Tim
 
 func (s *Store) run(ctx context.Context, prepare func(storage.Queryable) (promql.Query, error), expr string) (mta.QueryResult, error) {
 	var out mta.QueryResult
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return out, fmt.Errorf("wait for other queries: %w", ctx.Err())
+	}
 	err := s.use(func(db *tsdb.DB) error {
 		q, err := prepare(db)
 		if err != nil {

@@ -33,9 +33,11 @@ const kernelThread = 0x00200000
 // read of each process at every call; what rarely changes is kept by process
 // and start time.
 type processReader struct {
+	dir   string // where /proc is
 	proc  procfs.FS
 	boot  time.Time
 	known map[int]*knownProcess
+	own   namespaces
 	round int64
 	buf   []byte
 }
@@ -47,7 +49,8 @@ type knownProcess struct {
 	exe   string
 	args  []string
 	cwd   string
-	reads int // since the details were read
+	alien bool // mta.Process.Foreign
+	reads int  // since the details were read
 	round int64
 }
 
@@ -85,8 +88,9 @@ func (r *processReader) open(dir string) error {
 	if stat.BootTime == 0 {
 		return fmt.Errorf("read %s/stat: no btime", dir)
 	}
-	r.proc = proc
+	r.dir, r.proc = dir, proc
 	r.boot = time.Unix(int64(stat.BootTime), 0)
+	r.own = readNamespaces(dir + "/self")
 	r.buf = make([]byte, 4096)
 	r.known = map[int]*knownProcess{}
 	return nil
@@ -153,13 +157,13 @@ func (r *processReader) one(dir int, name string, pid int) (p mta.Process, ok bo
 	} else if err != nil {
 		return p, false, fmt.Errorf("read owner of /proc/%s: %w", name, err)
 	}
-	k := r.remember(pid, st, int(info.Uid))
+	k := r.remember(dir, pid, st, int(info.Uid))
 	return mta.Process{
 		PID: pid, PPID: st.ppid, Name: k.name, Exe: k.exe, Args: k.args, Cwd: k.cwd, UID: k.uid,
 		State:  stateName(st.state),
 		Start:  r.startTime(st.start),
 		CPU:    float64(st.cpu) / ticksPerSecond,
-		Memory: st.rss * int64(os.Getpagesize()),
+		Memory: st.rss * int64(os.Getpagesize()), Foreign: k.alien,
 	}, true, nil
 }
 
@@ -169,7 +173,7 @@ func (r *processReader) startTime(ticks uint64) time.Time {
 
 // remember gives what is kept of a process, with its details read anew when
 // they may have changed. What cannot be read of them stays empty.
-func (r *processReader) remember(pid int, st procStat, uid int) *knownProcess {
+func (r *processReader) remember(dir, pid int, st procStat, uid int) *knownProcess {
 	k := r.known[pid]
 	if k == nil || k.start != st.start {
 		k = &knownProcess{start: st.start}
@@ -189,16 +193,20 @@ func (r *processReader) remember(pid int, st procStat, uid int) *knownProcess {
 		} else if changed {
 			k.reads = 1
 		}
-		r.details(pid, k)
+		r.details(dir, pid, k)
 	}
 	return k
 }
 
-func (r *processReader) details(pid int, k *knownProcess) {
+func (r *processReader) details(dir, pid int, k *knownProcess) {
+	if n, err := r.readFile(dir, strconv.Itoa(pid)+"/status"); err == nil {
+		k.alien = nestedPID(r.buf[:n])
+	}
 	p, err := r.proc.Proc(pid)
 	if err != nil {
 		return
 	}
+	k.alien = k.alien || r.own.foreign(readNamespaces(r.dir+"/"+strconv.Itoa(pid)))
 	k.exe, _ = p.Executable()
 	k.args, _ = p.CmdLine()
 	k.cwd, _ = p.Cwd()

@@ -137,13 +137,22 @@ func (r *row) sum(first, last int64) cell {
 	return s
 }
 
-// prune forgets the tenth of the rows that was touched longest ago.
+// prune forgets a tenth of the rows: first those that only count what was
+// sent, then those that were touched longest ago.
 func (t *table) prune() {
 	list := make([]*row, 0, len(t.rows))
 	for _, r := range t.rows {
 		list = append(list, r)
 	}
-	slices.SortFunc(list, func(a, b *row) int { return a.last.Compare(b.last) })
+	failed := func(r *row) int {
+		if r.cause != mta.CauseNone {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(list, func(a, b *row) int {
+		return cmp.Or(cmp.Compare(failed(a), failed(b)), a.last.Compare(b.last))
+	})
 	for _, r := range list[:max(1, len(list)/10)] {
 		delete(t.rows, r.rowKey)
 		r.gone = true

@@ -42,6 +42,7 @@ type Event struct {
 	Size       int64 // bytes
 	Recipients int32
 	Reason     string // disconnect: quit, lost, timeout, dropped; removed, held, notification: why
+	Command    string // disconnect: the word as logged that Stage stands for, "STARTTLS"; not in the JSON
 
 	SASLMethod string
 	SASLUser   string
@@ -70,6 +71,10 @@ type TLS struct {
 	Bits      int16
 	Trust     string // "Anonymous", "Untrusted", "Trusted", "Verified"
 	Direction string // "from" (inbound) or "to" (outbound)
+
+	// Not in the JSON.
+	AlgorithmBits int16 // what the cipher could use; Bits is what it does use
+	Reused        bool  // an established session was used again
 }
 
 // IsZero reports whether there was no TLS summary.

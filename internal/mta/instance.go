@@ -14,11 +14,16 @@ type Instance struct {
 
 	LogNames []string `json:"log_names,omitempty"` // other names under which its services log; read as Name
 
-	Logs    []LogSource `json:"logs,omitempty"`   // where it writes: each line stands in one of them
-	Listen  []Listen    `json:"listen,omitempty"` // where it accepts SMTP
-	Queues  []string    `json:"queues,omitempty"` // the names of its queues
-	Notes   []string    `json:"notes,omitempty"`  // what could not be found out, and what to do about it
-	MaxProc int         `json:"max_proc,omitempty"`
+	Logs   []LogSource `json:"logs,omitempty"`   // where it writes: each line stands in one of them
+	Listen []Listen    `json:"listen,omitempty"` // where it accepts SMTP
+	Queues []string    `json:"queues,omitempty"` // the names of its queues
+	Notes  []string    `json:"notes,omitempty"`  // what could not be found out, and what to do about it
+
+	// ListedQueues are those of Queues that a listing shows: a message in
+	// another stays unseen there. None named: all are listed.
+	ListedQueues []string `json:"listed_queues,omitempty"`
+
+	MaxProc int `json:"max_proc,omitempty"`
 }
 
 // LogSource is one place where an MTA writes its log.

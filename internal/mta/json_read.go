@@ -59,6 +59,10 @@ type tlsJSON struct {
 	Direction string `json:"direction"`
 }
 
+func (j tlsJSON) tls() TLS {
+	return TLS{Version: j.Version, Cipher: j.Cipher, Bits: j.Bits, Trust: j.Trust, Direction: j.Direction}
+}
+
 // UnmarshalJSON reads what AppendJSON writes. A delivery that gives neither a
 // delay nor delays other than zero is read as one without HasDelay.
 func (e *Event) UnmarshalJSON(b []byte) error {
@@ -75,7 +79,7 @@ func (e *Event) UnmarshalJSON(b []byte) error {
 		MessageID: j.MessageID, From: j.From, NullSender: j.NullSender, To: j.To, OrigTo: j.OrigTo,
 		Client: Peer(j.Client), Relay: Peer(j.Relay), DSN: j.DSN, Code: j.Code, Reply: j.Reply,
 		NumDelays: uint8(len(j.Delays)), Size: j.Size, Recipients: j.Recipients, Reason: j.Reason,
-		SASLMethod: j.SASLMethod, SASLUser: j.SASLUser, TLS: TLS(j.TLS), Daemon: j.Daemon, Text: j.Text,
+		SASLMethod: j.SASLMethod, SASLUser: j.SASLUser, TLS: j.TLS.tls(), Daemon: j.Daemon, Text: j.Text,
 	}
 	for i, s := range j.Delays {
 		e.Delays[i] = seconds(s)

@@ -16,6 +16,10 @@ type Process struct {
 	Start  time.Time `json:"start"`
 	CPU    float64   `json:"cpu_seconds"`
 	Memory int64     `json:"rss_bytes"`
+	// Foreign: in another PID or network namespace than ours, or under
+	// another root directory (a container): its paths and ports are not those
+	// that we see. False too where we may not know.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 // RoleProcess is a process with the role that it plays for an instance.
@@ -23,4 +27,5 @@ type RoleProcess struct {
 	Process
 	Role     Role   `json:"role"`
 	Instance string `json:"instance"`
+	Orphan   bool   `json:"orphan,omitempty"` // no dispatcher of the instance is above it: left over from an earlier start
 }

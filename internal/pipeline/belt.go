@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type Config struct {
 	History     HistoryStore
 	Logger      *slog.Logger
 	Adapters    []adapter.Adapter
+	Observe     func(track.Fact) // gets every fact once it is counted; it must not call the belt. nil: none
 }
 
 // Belt runs the stages over what the sources bring. Its methods may be called
@@ -52,7 +54,8 @@ type Belt struct {
 	pending   []mta.Tick // ticks not yet handed to history
 	rebalance time.Time
 	gauges    gaugeSeries
-	full      bool // the next commit must hand over everything
+	full      bool      // the next commit must hand over everything
+	failed    time.Time // when the last commit failed; zero when it did not
 	storeBad  *mta.BlindSpot
 	clockBad  *mta.BlindSpot
 	events    []mta.Event // reused from line to line
@@ -63,8 +66,11 @@ type Belt struct {
 type QueueTable struct {
 	Time   time.Time     // when the listing was read
 	Table  qshape.Table  // by destination and age
+	Counts mta.Queue     // by queue, with bytes and oldest
 	Took   time.Duration //
-	Failed string        // why there is none
+	Until  time.Time     // how long it may stand for now
+	Failed string        // why there is no newer one
+	Since  time.Time     // Failed: since when
 }
 
 // ErrStore says that a commit to a store failed; what was to be committed
@@ -135,6 +141,31 @@ func (b *Belt) SetQueue(q mta.Queue, valid time.Duration) {
 	b.queues[q.Instance] = reading{q, q.Time.Add(valid)}
 }
 
+// completed fills what a count could not tell, bytes and oldest, from the
+// last listing while that stands for now.
+func (b *Belt) completed(instance string, queues []mta.QueueCount, now time.Time) []mta.QueueCount {
+	t := b.shapes[instance]
+	if t == nil || now.After(t.Until) {
+		return queues
+	}
+	queues = slices.Clone(queues)
+	for i := range queues {
+		q := &queues[i]
+		for _, l := range t.Counts.Queues {
+			if l.Name != q.Name || q.Messages == 0 || l.Messages == 0 {
+				continue
+			}
+			if q.Bytes == mta.UnknownBytes {
+				q.Bytes = l.Bytes
+			}
+			if q.Oldest.IsZero() {
+				q.Oldest = l.Oldest
+			}
+		}
+	}
+	return queues
+}
+
 // Instances lists the MTA instances that are watched.
 func (b *Belt) Instances() []mta.Instance {
 	b.mu.Lock()
@@ -147,9 +178,14 @@ func (b *Belt) Instances() []mta.Instance {
 func (b *Belt) SetQueueTable(instance string, t QueueTable) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if old := b.shapes[instance]; t.Failed != "" && old != nil {
-		old.Failed = t.Failed
-		return
+	if old := b.shapes[instance]; t.Failed != "" {
+		t.Since = t.Time
+		if old != nil && old.Failed != "" {
+			t.Since = old.Since
+		}
+		if old != nil {
+			t.Time, t.Table, t.Counts, t.Until = old.Time, old.Table, old.Counts, old.Until
+		}
 	}
 	b.shapes[instance] = &t
 }

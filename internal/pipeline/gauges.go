@@ -1,16 +1,37 @@
 package pipeline
 
 import (
+	"maps"
 	"strconv"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
-// gaugeSeries gives the same Series pointer for the same series each time.
-type gaugeSeries struct{ byKey map[string]*mta.Series }
+// gaugeSeries gives the same Series pointer for the same series from tick to
+// tick, and forgets those that are no longer asked for.
+type gaugeSeries struct {
+	byKey map[string]*gauge
+	round int64
+}
 
-func newGaugeSeries() gaugeSeries { return gaugeSeries{byKey: make(map[string]*mta.Series)} }
+type gauge struct {
+	series mta.Series
+	round  int64 // when it was asked for last
+}
+
+func newGaugeSeries() gaugeSeries { return gaugeSeries{byKey: make(map[string]*gauge)} }
+
+// forgotten is after how many rounds an unused series goes.
+const forgotten = 1000
+
+// next begins another round of samples.
+func (g *gaugeSeries) next() {
+	g.round++
+	if g.round%forgotten == 0 {
+		maps.DeleteFunc(g.byKey, func(_ string, x *gauge) bool { return g.round-x.round > forgotten })
+	}
+}
 
 // sampler appends the samples of one tick.
 type sampler struct {
@@ -27,10 +48,11 @@ func (s *sampler) put(counter bool, name string, v float64, pairs ...string) {
 	k := x.Key()
 	p := s.g.byKey[k]
 	if p == nil {
-		p = &x
+		p = &gauge{series: x}
 		s.g.byKey[k] = p
 	}
-	s.dst = append(s.dst, mta.Sample{Series: p, Value: v})
+	p.round = s.g.round
+	s.dst = append(s.dst, mta.Sample{Series: &p.series, Value: v})
 }
 
 func (s *sampler) gauge(name string, v float64, pairs ...string) { s.put(false, name, v, pairs...) }
@@ -43,6 +65,7 @@ func (b *Belt) stale() time.Duration { return 3*b.cfg.Interval + 5*time.Second }
 // gaugeSamples appends what is measured rather than counted. A reading that
 // is missing, failed or too old gives no sample: absent, never zero.
 func (b *Belt) gaugeSamples(dst []mta.Sample, now time.Time) []mta.Sample {
+	b.gauges.next()
 	s := &sampler{g: &b.gauges, dst: dst}
 	for _, in := range b.instances {
 		b.queueSamples(s, in, now)
@@ -56,7 +79,7 @@ func (b *Belt) gaugeSamples(dst []mta.Sample, now time.Time) []mta.Sample {
 func (b *Belt) queueSamples(s *sampler, in mta.Instance, now time.Time) {
 	q, ok := b.queues[in.Name]
 	if ok && now.Before(q.until) {
-		for _, c := range q.Queues {
+		for _, c := range b.completed(in.Name, q.Queues, now) {
 			s.gauge("mta_queue_messages", float64(c.Messages), "instance", in.Name, "queue", c.Name)
 			if c.Bytes != mta.UnknownBytes {
 				s.gauge("mta_queue_bytes", float64(c.Bytes), "instance", in.Name, "queue", c.Name)
@@ -69,7 +92,7 @@ func (b *Belt) queueSamples(s *sampler, in mta.Instance, now time.Time) {
 		}
 	}
 	t := b.shapes[in.Name]
-	if t == nil || t.Failed != "" {
+	if t == nil || now.After(t.Until) {
 		return
 	}
 	rows, other := ShapeView(&t.Table, nil, seriesDestinations)
@@ -130,6 +153,8 @@ func (b *Belt) connectionSamples(s *sampler, now time.Time) {
 		}
 		if p.Listening {
 			s.gauge("mta_accept_queue_length", float64(p.AcceptQueue), "instance", in, "port", port)
+		}
+		if p.Listening && p.AcceptLimit > 0 { // 0: the source does not tell it
 			s.gauge("mta_accept_queue_limit", float64(p.AcceptLimit), "instance", in, "port", port)
 		}
 	}

@@ -52,9 +52,10 @@ func (g *gapHabit) usual() time.Duration {
 
 // heardAt notes that lines came.
 func (s *source) heardAt(now time.Time) {
-	if !s.heard.IsZero() && now.After(s.heard) {
+	if !s.heard.IsZero() && now.After(s.heard) && !s.resumed {
 		s.gaps.add(now, now.Sub(s.heard))
 	}
+	s.resumed = false // our own absence is no habit of the source
 	if now.After(s.heard) {
 		s.heard = now
 	}
@@ -81,6 +82,9 @@ func (s *share) add(bad bool) {
 // own lines is unknown or malformed, with at least forty seen.
 func (s *share) notUnderstood() bool { return s.all >= 40 && s.bad > s.all/20 }
 
+// tooFarBehind is how old the newest line read may be while more waits.
+const tooFarBehind = 5 * time.Minute
+
 // health gives what is wrong with the source, nil when nothing is.
 func (s *source) health(now time.Time) *mta.BlindSpot {
 	limit := s.gaps.limit(s.silence)
@@ -91,6 +95,10 @@ func (s *source) health(now time.Time) *mta.BlindSpot {
 		return &mta.BlindSpot{Source: s.name, Kind: mta.BlindNotUnderstood, Since: s.heard,
 			Text:   fmt.Sprintf("%.0f %% of the MTA's recent lines are not understood (%d unknown, %d malformed in all)", 100*s.recent.bad/s.recent.all, s.counts.Unknown, s.counts.Malformed),
 			Advice: "look at the lines with `mtawatch doctor`; is this the log of the MTA that was detected?"}
+	}
+	if s.behind > 0 && !s.lastLine.IsZero() && now.Sub(s.lastLine) > tooFarBehind {
+		return &mta.BlindSpot{Source: s.name, Kind: mta.BlindBehind, Since: s.lastLine,
+			Text: fmt.Sprintf("still reading what was written since %s: %d MB to go", s.lastLine.Format(time.RFC3339), s.behind>>20+1)}
 	}
 	if !s.heard.IsZero() && s.counts.Lines >= 100 && now.Sub(s.heard) > limit {
 		return &mta.BlindSpot{Source: s.name, Kind: mta.BlindSilent, Since: s.heard,
@@ -119,7 +127,7 @@ func (b *Belt) blindSpots(now time.Time) []mta.BlindSpot {
 			list = append(list, mta.BlindSpot{Source: in.Name + " queue", Kind: mta.BlindFailing, Since: q.Time, Text: q.Unknown})
 		}
 		if t := b.shapes[in.Name]; t != nil && t.Failed != "" {
-			list = append(list, mta.BlindSpot{Source: in.Name + " queue listing", Kind: mta.BlindFailing, Since: t.Time, Text: t.Failed})
+			list = append(list, mta.BlindSpot{Source: in.Name + " queue listing", Kind: mta.BlindFailing, Since: t.Since, Text: t.Failed})
 		}
 	}
 	for _, name := range b.sourceNames() {

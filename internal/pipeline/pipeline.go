@@ -16,9 +16,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,7 +59,11 @@ type Live struct {
 	// the share of one core that listing may cost; zero: 60 s and 0.01.
 	ListEvery time.Duration
 	ListShare float64
-	Logger    *slog.Logger
+	// Listing is called when a queue is listed: add gets every message, end
+	// how it went and until when the listing stands for now. nil: nobody
+	// wants to know.
+	Listing func(instance string, now time.Time) (add func(mta.QueuedMessage), end func(until time.Time, err error))
+	Logger  *slog.Logger
 }
 
 // detectEvery is how often new and changed instances are looked for.
@@ -77,7 +83,7 @@ func Run(ctx context.Context, l Live) error {
 	if err := r.detect(ctx); err != nil {
 		l.Logger.Warn("detect", "error", err)
 	}
-	g.Go(func() error { return every(ctx, detectEvery, r.redetect) })
+	g.Go(func() error { return later(ctx, detectEvery, r.redetect) })
 	g.Go(func() error { return every(ctx, l.Belt.cfg.Interval, r.readMachine) })
 	g.Go(func() error { return every(ctx, l.Belt.cfg.Interval, r.tick) })
 	g.Go(func() error { return r.watchExits(ctx) })
@@ -97,6 +103,18 @@ type runner struct {
 	instances []mta.Instance  // of the last detection; guarded by the belt's lock through SetInstances
 	tails     map[string]bool // sources that are followed
 	lists     map[string]bool // instances whose queue is listed
+}
+
+// later is every without the call at once.
+func later(ctx context.Context, d time.Duration, f func(context.Context) error) error {
+	first := true
+	return every(ctx, d, func(ctx context.Context) error {
+		if first {
+			first = false
+			return nil
+		}
+		return f(ctx)
+	})
 }
 
 // every calls f at once and then at each tick, until ctx ends. A call that
@@ -135,7 +153,7 @@ func (r *runner) redetect(ctx context.Context) error {
 // there before and is not found now is kept: it went down, and that is news.
 func (r *runner) detect(ctx context.Context) error {
 	found, err := r.Detect(ctx)
-	r.instances = merge(r.instances, found)
+	r.instances = merge(r.instances, named(found))
 	r.Belt.SetInstances(r.instances)
 	for _, in := range r.instances {
 		for _, src := range in.Logs {
@@ -183,6 +201,23 @@ func merge(known, found []mta.Instance) []mta.Instance {
 	return list
 }
 
+// named gives each instance a name of its own. Of two that log under one name
+// the lines cannot be told apart: the first keeps them.
+func named(list []mta.Instance) []mta.Instance {
+	list = slices.Clone(list)
+	seen := make(map[string]bool)
+	for i := range list {
+		in := &list[i]
+		if seen[in.Name] {
+			in.Notes = append(slices.Clone(in.Notes), "another instance logs as "+in.Name+" too: its deliveries cannot be told apart")
+			in.Name += ":" + cmp.Or(in.ConfigDir, in.QueueDir)
+			in.Logs = nil
+		}
+		seen[in.Name] = true
+	}
+	return list
+}
+
 // readMachine reads sockets and processes.
 func (r *runner) readMachine(ctx context.Context) error {
 	instances := r.Belt.Instances()
@@ -201,6 +236,7 @@ func (r *runner) readMachine(ctx context.Context) error {
 }
 
 func (r *runner) readProcesses(ctx context.Context, instances []mta.Instance) {
+	now := time.Now()
 	procs, err := sample.Processes(ctx, r.Machine, r.Adapters, instances)
 	if ctx.Err() != nil {
 		return
@@ -209,7 +245,7 @@ func (r *runner) readProcesses(ctx context.Context, instances []mta.Instance) {
 	if err != nil {
 		failed = err.Error()
 	}
-	r.Belt.SetProcesses(time.Now(), procs, failed)
+	r.Belt.SetProcesses(now, procs, failed)
 	if r.Exits == nil {
 		return
 	}

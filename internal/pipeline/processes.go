@@ -27,6 +27,9 @@ func newProcessView() *processView { return &processView{} }
 func (b *Belt) SetProcesses(at time.Time, byInstance map[string][]mta.RoleProcess, failed string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if at.Before(b.procTime) {
+		return // an older reading than the one that stands
+	}
 	b.procTime, b.procErr = at, failed
 	for name, v := range b.procs {
 		if failed != "" {

@@ -49,11 +49,21 @@ func (r *runner) listQueue(ctx context.Context, name string) error {
 
 func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapter) {
 	now := time.Now()
-	table, counts, err := sample.List(ctx, r.Machine, a, in, now)
+	var also []func(mta.QueuedMessage)
+	end := func(time.Time, error) {}
+	if r.Listing != nil {
+		var add func(mta.QueuedMessage)
+		add, end = r.Listing(in.Name, now)
+		also = append(also, add)
+	}
+	table, counts, err := sample.List(ctx, r.Machine, a, in, now, also...)
 	if ctx.Err() != nil {
 		return
 	}
-	t := QueueTable{Time: now, Table: table, Took: time.Since(now)}
+	t := QueueTable{Time: now, Table: table, Counts: counts, Took: time.Since(now)}
+	valid := 2*max(r.ListEvery, time.Duration(float64(t.Took)/r.ListShare)) + time.Minute
+	t.Until = now.Add(valid)
+	end(t.Until, err)
 	if err != nil {
 		t.Failed = err.Error()
 	}
@@ -65,7 +75,7 @@ func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapt
 	if err != nil {
 		counts = mta.Queue{Time: now, Instance: in.Name, Unknown: err.Error()}
 	}
-	r.Belt.SetQueue(counts, 2*max(r.ListEvery, time.Duration(float64(t.Took)/r.ListShare))+time.Minute)
+	r.Belt.SetQueue(counts, valid)
 }
 
 func (r *runner) find(name string) (mta.Instance, *adapter.Adapter) {

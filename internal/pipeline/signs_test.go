@@ -71,6 +71,11 @@ func TestDaemonGone(t *testing.T) {
 	b.SetProcesses(noon.Add(2*time.Second), map[string][]mta.RoleProcess{"postfix": {master, again}}, "")
 	wantMetric(t, b, noon.Add(2*time.Second), 1, "mta_process_restarts_total", `role="job-controller"`)
 	wantMetric(t, b, noon.Add(2*time.Second), 0, "mta_process_restarts_total", `role="dispatcher"`)
+	left := mta.RoleProcess{Process: mta.Process{PID: 9, Start: noon}, Role: mta.RoleSMTPServer, Orphan: true}
+	b.SetProcesses(noon.Add(2*time.Second), map[string][]mta.RoleProcess{"postfix": {master, again, left}}, "")
+	if p := b.Status(noon.Add(2 * time.Second)).Instances[0].Processes; p.Orphans != 1 {
+		t.Errorf("%d orphans, want 1", p.Orphans)
+	}
 	b.SetProcesses(noon.Add(3*time.Second), nil, "read processes: permission denied")
 	if p := b.Status(noon.Add(3 * time.Second)).Instances[0].Processes; p.Unknown == "" || len(p.Missing) != 0 {
 		t.Errorf("processes that cannot be read: %+v", p)

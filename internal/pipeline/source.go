@@ -32,6 +32,7 @@ type source struct {
 	heard     time.Time      // when lines came last
 	gaps      gapHabit
 	silence   Silence
+	resumed   bool  // nothing was heard since the restart
 	recent    share // of lines that were not understood
 	blind     *mta.BlindSpot
 	next      time.Time // the next tick of this source's time while it catches up
@@ -109,7 +110,7 @@ func (b *Belt) take(t tail.Batch) (bool, error) {
 		}
 		s.parser = p
 	}
-	lines := s.counts.Lines
+	parsed := s.counts.Parsed
 	for text := t.Text; text != ""; {
 		line := text
 		if i := strings.IndexByte(text, '\n'); i >= 0 {
@@ -122,14 +123,22 @@ func (b *Belt) take(t tail.Batch) (bool, error) {
 	s.place = t.Place
 	s.behind = t.Behind
 	s.atEnd = s.atEnd || t.AtEnd
-	if s.counts.Lines > lines {
+	if s.counts.Parsed > parsed {
 		s.heardAt(t.Ref)
 	}
-	return len(b.pending) >= maxPending, nil
+	return len(b.pending) >= maxPending && time.Since(b.failed) > retryStore, nil
 }
 
 // maxPending bounds the ticks of past time that wait for a commit.
-const maxPending = 256
+const maxPending = 1024
+
+// retryStore is how long catching up goes on after a commit that failed
+// before it tries the next: a full disk is not to be asked at every batch.
+const retryStore = 5 * time.Second
+
+// ahead is how much later than its file a stamp may be. A later one is
+// wrong: it counts, at the time of its file, and must not move our own clock.
+const ahead = 5 * time.Minute
 
 func (b *Belt) newParser(s *source) (adapter.Parser, error) {
 	for i := range b.cfg.Adapters {
@@ -158,15 +167,24 @@ func (b *Belt) line(s *source, l adapter.Line) {
 	s.recent.add(false)
 	for i := range events {
 		e := &events[i]
+		if !l.Ref.IsZero() && e.Time.Sub(l.Ref) > ahead {
+			s.malformed.add("stamp in the future, counted as of " + l.Ref.Format(time.RFC3339) + ": " + l.Text)
+			e.Time = l.Ref
+		}
 		if s.first.IsZero() {
 			s.first = e.Time
 		}
-		b.catchUp(s, e.Time)
+		if l.Ref.IsZero() || !e.Time.After(l.Ref) {
+			b.catchUp(s, e.Time)
+		}
 		if e.Time.After(s.lastLine) {
 			s.lastLine = e.Time
 		}
 		f := b.tracker.Apply(e)
 		b.meter.Add(f)
+		if b.cfg.Observe != nil {
+			b.cfg.Observe(f)
+		}
 	}
 }
 

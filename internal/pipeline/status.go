@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/meter"
@@ -50,8 +51,8 @@ func (b *Belt) queueStatus(in mta.Instance, now time.Time) view.QueueStatus {
 		s.Unknown = "the last reading is from " + q.Time.Format(time.RFC3339)
 	default:
 		s.Unknown = q.Unknown
-		s.Queues = q.Queues
-		s.Messages, s.Bytes = totals(q.Queues)
+		s.Queues = b.completed(in.Name, q.Queues, now)
+		s.Messages, s.Bytes = totals(s.Queues)
 	}
 	return s
 }
@@ -84,7 +85,7 @@ func (b *Belt) failureStatus(in mta.Instance, now time.Time) view.FailureStatus 
 	t := b.meter.Totals(in.Name, now.Add(-statusWindow), now)
 	s := view.FailureStatus{Window: statusWindow, Attempts: t.Attempts, Causes: t.Causes, Rejects: &t.Rejects, Received: &t.Received, Since: t.Since}
 	if why := b.logUnknown(in, now); why != "" {
-		s.Unknown, s.Received = why, nil
+		return view.FailureStatus{Window: statusWindow, Unknown: why}
 	}
 	return s
 }
@@ -172,6 +173,11 @@ func (b *Belt) processStatus(in mta.Instance, now time.Time) view.ProcessStatus 
 	if s.Unknown != "" {
 		return s
 	}
+	for _, p := range b.procs[in.Name].list {
+		if p.Orphan {
+			s.Orphans++
+		}
+	}
 	n, _ := b.procs[in.Name].counts()
 	for role := mta.RoleDispatcher; role < mta.NumRoles; role++ {
 		s.Roles[role.String()] = n[role]
@@ -221,27 +227,24 @@ func (b *Belt) Failures(q view.FailureQuery, now time.Time) view.Failures {
 		top = 20
 	}
 	from := now.Add(-window)
-	f := view.Failures{Time: now, Window: window, Since: from, Attempts: map[string]int64{}, Causes: map[string]int64{}, Rows: []view.FailureRow{}}
+	f := view.Failures{Time: now, Window: window, Attempts: map[string]int64{}, Causes: map[string]int64{}, Rows: []view.FailureRow{}}
 	var shown, failed int64
+	var unknown []string
 	for _, in := range b.instances {
 		if q.Instance != "" && q.Instance != in.Name {
 			continue
 		}
 		if why := b.logUnknown(in, now); why != "" {
-			f.Unknown = in.Name + ": " + why
+			unknown = append(unknown, in.Name+": "+why)
 		}
 		t := b.meter.Totals(in.Name, from, now)
-		f.Since = t.Since
-		if known := b.knownSince(in); known.After(f.Since) {
-			f.Since = known
-		}
+		f.Since = latest(f.Since, latest(t.Since, b.knownSince(in)))
 		addAll(f.Attempts, t.Attempts)
 		addAll(f.Causes, t.Causes)
 		for _, r := range b.meter.Failures(in.Name, from, now) {
 			if q.Cause != "" && q.Cause != r.Cause.String() || q.Destination != "" && q.Destination != r.Destination {
 				continue
 			}
-			failed += r.Deferred + r.Bounced
 			f.Rows = append(f.Rows, failureRow(r))
 		}
 		for _, r := range b.meter.Rejects(in.Name, from, now) {
@@ -253,8 +256,21 @@ func (b *Belt) Failures(q view.FailureQuery, now time.Time) view.Failures {
 	for _, r := range f.Rows {
 		shown += r.Deferred + r.Bounced
 	}
-	f.Other = failed - shown
+	for _, n := range f.Causes {
+		failed += n
+	}
+	if q.Cause == "" && q.Destination == "" {
+		f.Other = max(0, failed-shown) // the totals are exact, whatever the table had to forget
+	}
+	f.Unknown = strings.Join(unknown, "; ")
 	return f
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func addAll(to, from map[string]int64) {

@@ -161,7 +161,7 @@ func ShapeView(t *qshape.Table, queues []string, top int) ([]view.QueueRow, *vie
 		}
 		fold(rest, r)
 	}
-	if rest == nil {
+	if rest == nil || len(queues) > 0 { // the rest is known for all queues together only
 		return rows, nil
 	}
 	rest.Destination = "other"

@@ -60,6 +60,9 @@ func (b *Belt) closePast(at time.Time) {
 		return
 	}
 	b.lastTick = at
+	if len(b.pending) >= 2*maxPending { // the store is away: the newest tell most, counters being cumulative
+		b.pending = append(b.pending[:0], b.pending[maxPending:]...)
+	}
 	b.pending = append(b.pending, mta.Tick{Time: at, Samples: b.meter.Samples(nil)})
 }
 
@@ -151,9 +154,12 @@ func (b *Belt) commit(ctx context.Context) error {
 	if err != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.full = true
+		b.full, b.failed = true, time.Now()
 		b.pending = append(ticks, b.pending...)
 		b.pending = b.pending[max(0, len(b.pending)-maxPending):]
+		if ctx.Err() != nil {
+			return err // we are told to end; the last commit comes with a context of its own
+		}
 		return b.storeFailed(err)
 	}
 	for _, t := range ticks {
@@ -172,6 +178,7 @@ func (b *Belt) commit(ctx context.Context) error {
 	if err != nil {
 		return b.storeFailed(err)
 	}
+	b.failed = time.Time{}
 	if b.storeBad != nil {
 		b.log.Info("the store takes data again")
 		b.storeBad = nil
@@ -246,7 +253,7 @@ func (b *Belt) Restore(ctx context.Context) error {
 		}
 		s := b.sourceFor(name)
 		s.place, s.counts, s.first, s.lastLine = saved.Place, saved.Counts, saved.First, saved.LastLine
-		s.heard, s.gaps = saved.Heard, saved.Gaps
+		s.heard, s.gaps, s.resumed = saved.Heard, saved.Gaps, true
 		return nil
 	})
 	if err == nil {

@@ -18,8 +18,10 @@ const TextType = "text/plain; version=0.0.4; charset=utf-8"
 // sorted by name, each with its HELP and TYPE. Within a family the samples
 // keep their order; those of a histogram come with the names _bucket (label
 // "le"), _sum and _count.
+// For families outside the vocabulary the help functions are asked, the
+// first text counts.
 // See https://prometheus.io/docs/instrumenting/exposition_formats/
-func Write(w io.Writer, samples []mta.Sample) error {
+func Write(w io.Writer, samples []mta.Sample, help ...func(family string) string) error {
 	table := metrics()
 	rows := families(samples, table)
 	var b []byte
@@ -27,7 +29,7 @@ func Write(w io.Writer, samples []mta.Sample) error {
 	for _, r := range rows {
 		if r.family != last {
 			last = r.family
-			b = appendHeader(b, table, r)
+			b = appendHeader(b, table, r, help)
 		}
 		b = appendSample(b, r.sample)
 		if len(b) >= 32<<10 {
@@ -77,7 +79,7 @@ func hasLabel(s *mta.Series, name string) bool {
 	return slices.ContainsFunc(s.Labels, func(l mta.Label) bool { return l.Name == name })
 }
 
-func appendHeader(b []byte, table []metric, r row) []byte {
+func appendHeader(b []byte, table []metric, r row, help []func(string) string) []byte {
 	kind := "gauge"
 	switch {
 	case r.histogram:
@@ -85,12 +87,18 @@ func appendHeader(b []byte, table []metric, r row) []byte {
 	case r.sample.Series.Counter:
 		kind = "counter"
 	}
+	text := ""
 	if m, ok := find(table, r.family); ok {
-		kind = m.kind
+		kind, text = m.kind, m.help
+	}
+	for i := 0; i < len(help) && text == ""; i++ {
+		text = help[i](r.family)
+	}
+	if text != "" {
 		b = append(b, "# HELP "...)
 		b = append(b, r.family...)
 		b = append(b, ' ')
-		b = appendEscaped(b, m.help, false)
+		b = appendEscaped(b, text, false)
 		b = append(b, '\n')
 	}
 	b = append(b, "# TYPE "...)
@@ -133,8 +141,9 @@ func appendEscaped(b []byte, s string, quote bool) []byte {
 	return b
 }
 
-// Metrics serves what latest gives, for Prometheus to scrape.
-func Metrics(latest func() []mta.Sample) http.Handler {
+// Metrics serves what latest gives, for Prometheus to scrape. The help
+// functions are those of Write.
+func Metrics(latest func() []mta.Sample, help ...func(family string) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -142,6 +151,6 @@ func Metrics(latest func() []mta.Sample) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", TextType)
-		_ = Write(w, latest()) // the scraper has gone; nothing is left to tell it
+		_ = Write(w, latest(), help...) // the scraper has gone; nothing is left to tell it
 	})
 }

@@ -77,6 +77,38 @@ plain_count 9
 	}
 }
 
+// Families outside the vocabulary get the text of the first function that
+// has one; those inside keep theirs.
+func TestWriteHelp(t *testing.T) {
+	none := func(string) string { return "" }
+	more := func(family string) string { return "About " + family + "." }
+	var b bytes.Buffer
+	if err := Write(&b, []mta.Sample{
+		sample(1, true, "foreign_seconds_bucket", "le", "+Inf"),
+		sample(2, true, "foreign_seconds_sum"),
+		sample(1, true, "foreign_seconds_count"),
+		sample(4, true, "foreign_deferred"),
+		sample(3, false, "mta_queue_messages"),
+	}, none, more); err != nil {
+		t.Fatal(err)
+	}
+	want := `# HELP foreign_deferred About foreign_deferred.
+# TYPE foreign_deferred counter
+foreign_deferred 4
+# HELP foreign_seconds About foreign_seconds.
+# TYPE foreign_seconds histogram
+foreign_seconds_bucket{le="+Inf"} 1
+foreign_seconds_sum 2
+foreign_seconds_count 1
+# HELP mta_queue_messages Messages in a queue.
+# TYPE mta_queue_messages gauge
+mta_queue_messages 3
+`
+	if diff := cmp.Diff(b.String(), want); diff != "" {
+		t.Errorf("(-got +want)\n%s", diff)
+	}
+}
+
 // Prometheus's own parser must read back what is written.
 func TestWriteParses(t *testing.T) {
 	var b bytes.Buffer

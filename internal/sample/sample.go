@@ -51,23 +51,35 @@ func Count(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Insta
 const maxDestinations = 500
 
 // List reads the whole listing into a table by destination and age, and
-// counts it by queue.
-func List(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Instance, now time.Time) (qshape.Table, mta.Queue, error) {
+// counts it by queue. Whoever else wants the messages gets each one, too.
+func List(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Instance, now time.Time, also ...func(mta.QueuedMessage)) (qshape.Table, mta.Queue, error) {
 	if a.List == nil {
 		return qshape.Table{}, mta.Queue{}, fmt.Errorf("list queue of %s: %s gives no listing", in.Name, a.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	shape := qshape.New(maxDestinations)
-	counts := NewCounter(in.Queues)
+	counts := NewCounter(listed(in))
 	for m, err := range a.List(ctx, h, in) {
 		if err != nil {
 			return qshape.Table{}, mta.Queue{}, fmt.Errorf("list queue of %s: %w", in.Name, err)
 		}
 		shape.Add(m)
 		counts.Add(m)
+		for _, add := range also {
+			add(m)
+		}
 	}
 	return shape.Table(now), counts.Queue(in.Name, now), nil
+}
+
+// listed names the queues of which a listing without a message says that they
+// are empty.
+func listed(in mta.Instance) []string {
+	if len(in.ListedQueues) > 0 {
+		return in.ListedQueues
+	}
+	return in.Queues
 }
 
 // Counter counts a listing by queue.
@@ -113,8 +125,12 @@ func (c *Counter) Queue(instance string, now time.Time) mta.Queue {
 	return mta.Queue{Time: now, Instance: instance, Queues: c.queues}
 }
 
+// maxAncestors ends the way up from a process in a list that was read while
+// process ids were given out anew.
+const maxAncestors = 64
+
 // Processes reads the machine's processes and gives each instance its own,
-// with their roles.
+// with their roles, and marks those that their dispatcher left behind.
 func Processes(ctx context.Context, h adapter.Host, adapters []adapter.Adapter, instances []mta.Instance) (map[string][]mta.RoleProcess, error) {
 	ctx, cancel := context.WithTimeout(ctx, processTimeout)
 	defer cancel()
@@ -123,6 +139,10 @@ func Processes(ctx context.Context, h adapter.Host, adapters []adapter.Adapter, 
 		return nil, fmt.Errorf("read processes: %w", err)
 	}
 	byInstance := make(map[string][]mta.RoleProcess)
+	above := make(map[int]int, len(all)) // parent of each process
+	for i := range all {
+		above[all[i].PID] = all[i].PPID
+	}
 	for _, in := range instances {
 		a := adapterOf(adapters, in.MTA)
 		if a == nil || a.Roles == nil {
@@ -133,8 +153,39 @@ func Processes(ctx context.Context, h adapter.Host, adapters []adapter.Adapter, 
 				byInstance[in.Name] = append(byInstance[in.Name], mta.RoleProcess{Process: all[i], Role: role, Instance: in.Name})
 			}
 		}
+		markOrphans(byInstance[in.Name], above)
 	}
 	return byInstance, nil
+}
+
+// markOrphans marks the processes of one instance that descend from none of
+// its dispatchers: they outlived theirs, and may still hold its ports.
+func markOrphans(list []mta.RoleProcess, above map[int]int) {
+	dispatchers := make(map[int]bool)
+	for i := range list {
+		if list[i].Role == mta.RoleDispatcher {
+			dispatchers[list[i].PID] = true
+		}
+	}
+	for i := range list {
+		p := &list[i]
+		if p.Role == mta.RoleDispatcher {
+			continue
+		}
+		p.Orphan = true
+		pid := p.PPID
+		for range maxAncestors {
+			if dispatchers[pid] {
+				p.Orphan = false
+				break
+			}
+			next, known := above[pid]
+			if !known || next == pid {
+				break
+			}
+			pid = next
+		}
+	}
 }
 
 func adapterOf(list []adapter.Adapter, name string) *adapter.Adapter {

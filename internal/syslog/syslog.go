@@ -44,14 +44,17 @@ type Reader struct {
 	bsdHour   bsdHour
 
 	origins [32]origin
+	known   uint32 // of the line read last
+	numbers uint32 // given out so far
 }
 
 // origin is a "host tag" that was read before. The text is copied, so that
 // the memory of old lines is neither kept nor trusted.
 type origin struct {
-	text [62]byte
-	n    uint8 // length of the text
-	host uint8 // length of the host; the tag begins after one blank
+	text   [62]byte
+	n      uint8 // length of the text
+	host   uint8 // length of the host; the tag begins after one blank
+	number uint32
 }
 
 // New gives a Reader.
@@ -68,6 +71,7 @@ func New(cfg Config) *Reader {
 // It reports false, with h of no use, when the line does not begin with a
 // stamp that can be read.
 func (r *Reader) Parse(h *Header, text string, ref time.Time) bool {
+	r.known = 0
 	s := text
 	if len(s) > 0 && s[0] == '<' {
 		s = skipPriority(s)
@@ -97,6 +101,7 @@ func (r *Reader) parseOrigin(h *Header, s string) bool {
 	o := &r.origins[(i+int(s[i-1])+int(s[i-2])*5+int(s[i-3])*3)%len(r.origins)]
 	if string(o.text[:o.n]) == s[:i] && parseTagPID(h, s, i) {
 		h.Host, h.Tag = s[:o.host], s[o.host+1:i]
+		r.known = o.number
 		return true
 	}
 	if !parseOrigin(h, s) {
@@ -106,9 +111,16 @@ func (r *Reader) parseOrigin(h *Header, s string) bool {
 	if n := len(h.Host); n > 0 && h.PID != 0 && n+1+len(h.Tag) == i && s[n+1:i] == h.Tag {
 		o.n = uint8(copy(o.text[:], s[:i]))
 		o.host = uint8(n)
+		r.numbers++
+		o.number, r.known = r.numbers, r.numbers
 	}
 	return true
 }
+
+// Origin gives a number for the host and tag of the line that was read last.
+// Two lines with the same number, other than 0, have the same host and tag:
+// what was found out about them once need not be found out again.
+func (r *Reader) Origin() uint32 { return r.known }
 
 // skipPriority skips "<22>" at the begin of a line.
 func skipPriority(s string) string {
@@ -189,16 +201,25 @@ func parseTag(h *Header, s string) bool {
 
 // parseTagPID reads the process id of "tag[pid]: message"; the bracket is at i.
 func parseTagPID(h *Header, s string, i int) bool {
-	pid, j := int64(0), i+1
-	for ; j < len(s) && s[j] >= '0' && s[j] <= '9'; j++ {
-		if pid = pid*10 + int64(s[j]-'0'); pid > 1<<31-1 {
+	pid, j := uint64(0), i+1
+	for ; j < len(s); j++ {
+		d := uint64(s[j] - '0')
+		if d > 9 {
+			break
+		}
+		if pid = pid*10 + d; pid > 1<<31-1 {
 			return false
 		}
 	}
 	if j == i+1 || j+1 >= len(s) || s[j] != ']' || s[j+1] != ':' {
 		return false
 	}
-	h.Tag, h.PID, h.Message = s[:i], int32(pid), message(s[j+2:])
+	h.Tag, h.PID, s = s[:i], int32(pid), s[j+2:]
+	if len(s) > 1 && s[0] == ' ' && s[1] != '[' { // nearly always
+		h.Message = s[1:]
+		return true
+	}
+	h.Message = message(s)
 	return true
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,7 @@ const (
 	journalRetry   = time.Second      // the first wait before journalctl is started again
 	journalRetries = 30 * time.Second // the longest
 	journalSkips   = 4096             // entries of others after which the place is handed over by itself
+	journalNear    = 2 * time.Second  // an entry as young as this is at the end: journalctl hands them on at once
 )
 
 // journal follows the systemd journal through journalctl: the one reader that
@@ -31,6 +33,9 @@ type journal struct {
 	sink Sink
 
 	since   time.Time // where to begin while there is no cursor
+	began   time.Time // when the follower began: what is younger was not there before
+	stamp   []byte    // __REALTIME_TIMESTAMP of the last entry taken or skipped
+	told    time.Time // when the sink last heard of the source
 	cursor  string    // of the last entry handed over or skipped
 	skipped int       // entries skipped since the last batch
 	expect  string    // the cursor that the first entry must have; "" once it was seen
@@ -43,7 +48,7 @@ type journal struct {
 
 // followJournal follows the journal until ctx ends.
 func followJournal(ctx context.Context, cfg Config, src mta.LogSource, stored string, sink Sink) error {
-	j := &journal{cfg: cfg, src: src, sink: sink, since: time.Now()}
+	j := &journal{cfg: cfg, src: src, sink: sink, since: time.Now(), began: time.Now()}
 	if cfg.From != FromEnd {
 		j.since = j.since.Add(-journalBack)
 	}
@@ -169,13 +174,36 @@ func (j *journal) read(ctx context.Context, r *os.File, said *stderr) (cause, er
 			if j.blind.Kind != "" {
 				continue
 			}
-			if err := j.sink.Idle(ctx, j.src.Name()); err != nil {
+			if err := j.idle(ctx); err != nil {
 				return nil, err
 			}
 		case rerr != nil:
 			return nil, ctx.Err()
+		case j.blind.Kind == "" && time.Since(j.told) >= j.cfg.Poll && j.atEnd():
+			// A journal so busy with entries of others that it is never quiet.
+			if err := j.idle(ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
+}
+
+// idle tells the sink that there is nothing to read for it.
+func (j *journal) idle(ctx context.Context) error {
+	j.told = time.Now()
+	return j.sink.Idle(ctx, j.src.Name())
+}
+
+// atEnd reports whether the last entry is one of the present, or younger
+// than the follower. A busy journal is never quiet, so its end shows in the
+// stamps only.
+func (j *journal) atEnd() bool {
+	us, err := strconv.ParseInt(string(j.stamp), 10, 64)
+	if err != nil {
+		return false
+	}
+	at := time.UnixMicro(us)
+	return !at.Before(j.began) || time.Since(at) <= journalNear
 }
 
 // take takes one entry.
@@ -184,6 +212,7 @@ func (j *journal) take(ctx context.Context, e *entry) error {
 		return fmt.Errorf("%w: entry without a cursor", errExport)
 	}
 	j.heard = true
+	j.stamp = append(j.stamp[:0], e.received...)
 	expect := j.expect
 	j.expect = ""
 	switch {
@@ -224,11 +253,11 @@ func (j *journal) flush(ctx context.Context) error {
 	}
 	b := Batch{
 		Source: j.src.Name(), Ref: time.Now(), Cut: j.cut,
-		Place: place{Cursor: j.cursor}.String(),
+		Place: place{Cursor: j.cursor}.String(), AtEnd: j.atEnd(),
 		// The buffer is given up here and never written again.
 		Text: unsafe.String(unsafe.SliceData(j.text), len(j.text)),
 	}
-	j.text, j.cut, j.skipped = nil, 0, 0
+	j.text, j.cut, j.skipped, j.told = nil, 0, 0, time.Now()
 	return j.sink.Batch(ctx, b)
 }
 

@@ -116,6 +116,97 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// TestBusyJournal follows a journal to which a writer adds an entry every
+// 50 ms, so that it is never quiet for a poll: its end is told all the same.
+func TestBusyJournal(t *testing.T) {
+	for _, tt := range []struct {
+		name, ident string
+	}{
+		{"lines of ours", "postfix/smtp"},
+		{"lines of others only", "cron"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			name := filepath.Join(dir, "a.journal")
+			old := time.Now().Add(-time.Hour)
+			makeJournal(t, name, exportEntry(old, "postfix/smtp", "one")+exportEntry(old.Add(time.Second), "postfix/smtp", "two"))
+			writeOn(t, name, tt.ident)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			s := &endStop{store: &store{}, ident: tt.ident}
+			src := mta.LogSource{Kind: mta.LogJournal, Directory: dir, Identifiers: []string{"postfix/"}}
+			if err := Follow(ctx, Config{Poll: time.Second}, src, "", s); !errors.Is(err, errCrash) {
+				t.Fatalf("the end was not told: %v; lines %d, idle %d, blind spots %+v", err, len(s.lines), s.idle, s.spots)
+			}
+			if len(s.lines) < 2 || !strings.HasSuffix(s.lines[0], ": one") {
+				t.Errorf("lines before the end: %q", s.lines)
+			}
+		})
+	}
+}
+
+// writeOn adds an entry of now every 50 ms until the test ends.
+func writeOn(t *testing.T, journal, ident string) {
+	t.Helper()
+	cmd := exec.Command(journalRemote, "-o", journal, "-")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() {
+		close(stop)
+		<-done
+		in.Close()
+		_ = cmd.Wait() // what it wrote is what counts
+	})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case at := <-tick.C:
+				if _, err := in.Write([]byte(exportEntry(at, ident, fmt.Sprintf("busy %d", i)))); err != nil {
+					return
+				}
+			}
+		}
+	}()
+}
+
+// endStop stops when the source is told to be at its end: by a batch, or
+// where only others write, by Idle.
+type endStop struct {
+	*store
+	ident string
+}
+
+func (s *endStop) Batch(ctx context.Context, b Batch) error {
+	if err := s.store.Batch(ctx, b); err != nil {
+		return err
+	}
+	if b.AtEnd && strings.Contains(b.Text, "busy") {
+		return errCrash
+	}
+	return nil
+}
+
+func (s *endStop) Idle(ctx context.Context, source string) error {
+	if err := s.store.Idle(ctx, source); err != nil {
+		return err
+	}
+	if s.ident == "cron" {
+		return errCrash
+	}
+	return nil
+}
+
 func TestJournalctlMissing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &blindStop{store: &store{}, stop: cancel}

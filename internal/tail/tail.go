@@ -94,12 +94,14 @@ type Batch struct {
 	Source string // mta.LogSource.Name(), or the path in ReadAll
 	// Text is whole lines, each ended by '\n'. Nobody else shares its memory
 	// and it is never reused. It is empty when only the place has moved.
-	Text   string
-	Ref    time.Time // at or after the moment when the last line was written: modification time; now for the journal
-	Place  string    // where to go on after this batch, opaque; store it only together with the batch's content
-	Cut    int       // lines longer than Config.MaxLine, of which only the first bytes were kept
-	AtEnd  bool      // nothing more to read at this moment
-	Behind int64     // bytes not yet read in this source (compressed files as they lie on disk); 0 for the journal
+	Text  string
+	Ref   time.Time // at or after the moment when the last line was written: modification time; now for the journal
+	Place string    // where to go on after this batch, opaque; store it only together with the batch's content
+	Cut   int       // lines longer than Config.MaxLine, of which only the first bytes were kept
+	// AtEnd: nothing more to read at this moment. For the journal, which does
+	// not tell: the last entry is of the last 2 s, or from after Follow began.
+	AtEnd  bool
+	Behind int64 // bytes not yet read in this source (compressed files as they lie on disk); 0 for the journal
 }
 
 // Sink receives what a follower reads, in one goroutine.

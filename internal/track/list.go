@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -11,10 +12,7 @@ import (
 // add begins a message under the event's id and makes room when the limit is
 // reached.
 func (t *Tracker) add(e *mta.Event) *message {
-	if t.count >= t.max {
-		t.dropped++
-		t.drop(t.first)
-	}
+	t.makeRoom(e.Time.UnixNano())
 	m := t.alloc()
 	m.shop = t.shopOf(e.Instance)
 	m.id.set(e.QueueID)
@@ -32,16 +30,63 @@ func (t *Tracker) alloc() *message {
 	return m
 }
 
+// neverCame is how long an origin line waits for its message.
+const neverCame = time.Hour
+
+// makeRoom forgets what never came to be a message, and at the limit the
+// message that entered longest ago.
+func (t *Tracker) makeRoom(now int64) {
+	for m := t.waiting.first; m != nil && m.received != 0 && now-m.received > int64(neverCame); m = t.waiting.first {
+		t.drop(m)
+	}
+	if t.count < t.max {
+		return
+	}
+	if m := t.waiting.first; m != nil {
+		t.drop(m)
+		return
+	}
+	t.dropped++
+	t.drop(t.queue.first)
+}
+
 func (t *Tracker) link(m *message) {
 	m.shop.open.add(m)
 	t.count++
-	m.prev, m.next = t.final, nil
-	if t.final == nil {
-		t.first = m
-	} else {
-		t.final.next = m
+	t.listOf(m).add(m)
+}
+
+func (t *Tracker) listOf(m *message) *list {
+	if m.inQueue {
+		return &t.queue
 	}
-	t.final = m
+	return &t.waiting
+}
+
+// list is messages in the order in which they came into it.
+type list struct{ first, last *message }
+
+func (l *list) add(m *message) {
+	m.prev, m.next = l.last, nil
+	if l.last == nil {
+		l.first = m
+	} else {
+		l.last.next = m
+	}
+	l.last = m
+}
+
+func (l *list) remove(m *message) {
+	if m.prev == nil {
+		l.first = m.next
+	} else {
+		m.prev.next = m.next
+	}
+	if m.next == nil {
+		l.last = m.prev
+	} else {
+		m.next.prev = m.prev
+	}
 }
 
 // drop forgets a message and takes it out of the depth.
@@ -61,16 +106,7 @@ func (t *Tracker) drop(m *message) {
 	}
 	m.shop.open.remove(m)
 	t.count--
-	if m.prev == nil {
-		t.first = m.next
-	} else {
-		m.prev.next = m.next
-	}
-	if m.next == nil {
-		t.final = m.prev
-	} else {
-		m.next.prev = m.prev
-	}
+	t.listOf(m).remove(m)
 	*m = message{next: t.free, listed: m.listed}
 	t.free = m
 }
@@ -115,8 +151,10 @@ func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)
 // has lost what it was given before.
 func (t *Tracker) MarkAll() {
 	t.deleted = t.deleted[:0]
-	for m := t.first; m != nil; m = m.next {
-		t.mark(m)
+	for _, l := range []*list{&t.waiting, &t.queue} {
+		for m := l.first; m != nil; m = m.next {
+			t.mark(m)
+		}
 	}
 }
 
@@ -155,10 +193,7 @@ func (t *Tracker) restore(r record) {
 	if s.open.find(r.ID) != nil {
 		return
 	}
-	if t.count >= t.max {
-		t.dropped++
-		t.drop(t.first)
-	}
+	t.makeRoom(r.Received)
 	m := t.alloc()
 	*m = message{shop: s, listed: m.listed, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
 		recipients: r.Recipients, attempts: r.Attempts, stored: true}

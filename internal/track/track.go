@@ -6,10 +6,10 @@
 // reused by every MTA, so an id alone does not make a message: a new origin
 // line under a known id begins a new message.
 //
-// Memory is bounded by Config.MaxMessages. At the limit the message that
-// entered longest ago is forgotten and counted in Dropped: its later
-// deliveries still count, but lose sender and size, and the depth rebuilt
-// from the log becomes a lower bound.
+// Memory is bounded by Config.MaxMessages. At the limit what never came to be
+// a message goes first; then the message that entered longest ago is forgotten
+// and counted in Dropped: its later deliveries still count, but lose sender
+// and size, and the depth rebuilt from the log becomes a lower bound.
 package track
 
 import (
@@ -40,10 +40,10 @@ type Tracker struct {
 	max      int
 	causes   *causeCache
 	shops    map[string]*shop
-	last     *shop    // of the event before: they come in runs
-	count    int      // open messages of all shops
-	first    *message // entered longest ago
-	final    *message // entered last
+	last     *shop // of the event before: they come in runs
+	count    int   // open messages of all shops
+	waiting  list  // messages that the queue does not have yet
+	queue    list  // messages that the queue has
 	free     *message
 	dirty    []*message // changed since the last Flush, each once; some may be recycled
 	deleted  []string   // keys of stored messages that are gone since the last Flush
@@ -58,7 +58,13 @@ type shop struct {
 	name  string
 	open  index
 	depth Depth
+	// sessions has the message that each receiving process began last, to
+	// end it when its client is lost in the middle.
+	sessions map[int32]*message
 }
+
+// maxSessions bounds shop.sessions.
+const maxSessions = 10_000
 
 // message is one open message, in a list by time of entry.
 type message struct {
@@ -72,6 +78,7 @@ type message struct {
 	size       int64
 	recipients int32
 	attempts   int32
+	pid        int32 // of the process that received it; 0 after a restart
 	null       bool
 	origin     bool // the origin line was seen
 	inQueue    bool // the queue has it: its Message-ID or queued line was seen
@@ -130,6 +137,8 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 		t.rejected(e)
 	case mta.KindHeld:
 		t.hold(e)
+	case mta.KindDisconnect:
+		t.disconnected(e)
 	}
 	return f
 }
@@ -147,12 +156,16 @@ func (t *Tracker) Depth(instance string) (Depth, time.Time) {
 	if s == nil {
 		return Depth{}, time.Time{}
 	}
-	for m := t.first; m != nil; m = m.next {
-		if m.inQueue && m.shop == s && m.received != 0 {
-			return s.depth, time.Unix(0, m.received)
+	var oldest int64
+	for m := t.queue.first; m != nil; m = m.next {
+		if m.shop == s && m.received != 0 && (oldest == 0 || m.received < oldest) {
+			oldest = m.received
 		}
 	}
-	return s.depth, time.Time{}
+	if oldest == 0 {
+		return s.depth, time.Time{}
+	}
+	return s.depth, time.Unix(0, oldest)
 }
 
 // shopOf gives the shop of an instance.
@@ -162,7 +175,7 @@ func (t *Tracker) shopOf(instance string) *shop {
 	}
 	s := t.shops[instance]
 	if s == nil {
-		s = &shop{name: strings.Clone(instance), open: newIndex()}
+		s = &shop{name: strings.Clone(instance), open: newIndex(), sessions: make(map[int32]*message)}
 		t.shops[s.name] = s
 	}
 	t.last = s
@@ -186,7 +199,11 @@ func (t *Tracker) begin(e *mta.Event) {
 	if m == nil {
 		m = t.add(e)
 	}
-	m.origin = true
+	m.origin, m.pid = true, e.PID
+	if len(m.shop.sessions) >= maxSessions {
+		clear(m.shop.sessions)
+	}
+	m.shop.sessions[e.PID] = m
 	t.mark(m)
 	if m.received == 0 || e.Time.UnixNano() < m.received {
 		m.received = e.Time.UnixNano()
@@ -206,6 +223,8 @@ func (t *Tracker) enter(e *mta.Event, m *message) *message {
 		m.received = e.Time.UnixNano()
 	}
 	if !m.inQueue {
+		t.waiting.remove(m)
+		t.queue.add(m)
 		m.inQueue = true
 		t.mark(m)
 		m.shop.depth.Messages++
@@ -293,6 +312,20 @@ func (t *Tracker) rejected(e *mta.Event) {
 	}
 }
 
+// disconnected ends the message whose client was lost in the middle of it:
+// nothing else in the log tells that it never came to be.
+func (t *Tracker) disconnected(e *mta.Event) {
+	s := t.shopOf(e.Instance)
+	m := s.sessions[e.PID]
+	if m == nil {
+		return
+	}
+	delete(s.sessions, e.PID)
+	if e.Stage == mta.StageData && m.shop == s && m.pid == e.PID && !m.queued {
+		t.drop(m)
+	}
+}
+
 func (t *Tracker) hold(e *mta.Event) {
 	m := t.find(e)
 	if m == nil {
@@ -317,8 +350,12 @@ func (t *Tracker) undefer(m *message) {
 }
 
 // Destination gives the domain of a recipient in lower case, "local" for an
-// address without one. The string may be kept.
+// address without one, "unknown" for no address. A domain of one of these
+// names, or named "other", gets a dot behind it. The string may be kept.
 func (t *Tracker) Destination(to string) string {
+	if to == "" {
+		return "unknown" // the line tells of all recipients at once
+	}
 	at := strings.LastIndexByte(to, '@')
 	if at < 0 || at == len(to)-1 {
 		return "local"
@@ -327,7 +364,12 @@ func (t *Tracker) Destination(to string) string {
 	if n, ok := t.names[domain]; ok {
 		return n
 	}
-	return t.name(domain, strings.ToLower(domain))
+	lower := strings.ToLower(domain)
+	switch lower {
+	case "local", "unknown", "other":
+		lower += "."
+	}
+	return t.name(domain, lower)
 }
 
 // maxNames bounds the table of names that are kept once.

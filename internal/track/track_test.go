@@ -87,6 +87,14 @@ func TestApply(t *testing.T) {
 		{"refused at the end of the message", []mta.Event{origin(0, "A"), messageLine(0, "A"),
 			{Time: at(1), Instance: "postfix", Kind: mta.KindReject, QueueID: "A", Stage: mta.StageEOM, Code: 550, Reply: "550 5.7.1 spam message rejected"}},
 			[]string{"origin", "message", "reject"}, Depth{}, time.Time{}},
+		{"a client lost in the middle of its message", []mta.Event{origin(0, "A"), messageLine(0, "A"),
+			{Time: at(1), Instance: "postfix", Kind: mta.KindDisconnect, Stage: mta.StageData, Reason: "lost"}},
+			[]string{"origin", "message", "disconnect"}, Depth{}, time.Time{}},
+		{"a client lost after its message", []mta.Event{origin(0, "A"), messageLine(0, "A"), queued(0, "A", "a@example.org"),
+			{Time: at(1), Instance: "postfix", Kind: mta.KindDisconnect, Stage: mta.StageData, Reason: "lost"}},
+			[]string{"origin", "message", "received from=a@example.org size=100", "disconnect"}, Depth{Messages: 1}, at(0)},
+		{"one that waits since before is the oldest", []mta.Event{messageLine(0, "A"), delivery(5, "B", mta.StatusDeferred, refused)},
+			[]string{"message", "deferred from= dest=example.net attempt=1 cause=connect-refused age=30s"}, Depth{Messages: 2, Deferred: 1}, at(-25)},
 		{"held", []mta.Event{messageLine(0, "A"), {Time: at(1), Instance: "postfix", Kind: mta.KindHeld, Action: mta.ActionHeld, QueueID: "A"}},
 			[]string{"message", "held"}, Depth{Messages: 1, Held: 1}, at(0)},
 	}
@@ -212,9 +220,31 @@ func TestMarkAll(t *testing.T) {
 
 func TestDestination(t *testing.T) {
 	tr := New(Config{}, shared)
-	for to, want := range map[string]string{"a@Example.NET": "example.net", "root": "local", "a@": "local", "": "local", `"a@b"@example.org`: "example.org"} {
+	for to, want := range map[string]string{"a@Example.NET": "example.net", "root": "local", "a@": "local", "": "unknown", "a@other": "other.", "b@LOCAL": "local.", `"a@b"@example.org`: "example.org"} {
 		if got := tr.Destination(to); got != want {
 			t.Errorf("Destination(%q) = %q, want %q", to, got, want)
 		}
+	}
+}
+
+// TestAbandonedGoFirst begins many messages that never come: at the limit
+// they go, and not the mail that waits; after an hour they go anyway.
+func TestAbandonedGoFirst(t *testing.T) {
+	tr := New(Config{MaxMessages: 50}, shared)
+	for i := range 10 {
+		e := messageLine(i, fmt.Sprint("Q", i))
+		tr.Apply(&e)
+	}
+	for i := range 200 {
+		e := origin(20+i, fmt.Sprint("X", i))
+		tr.Apply(&e)
+	}
+	if d, _ := tr.Depth("postfix"); d.Messages != 10 || tr.Dropped() != 0 || tr.Open() != 50 {
+		t.Errorf("depth %+v, dropped %d, open %d; want 10, 0, 50", d, tr.Dropped(), tr.Open())
+	}
+	e := origin(20+200+3601, "Y")
+	tr.Apply(&e)
+	if tr.Open() != 11 {
+		t.Errorf("%d are open an hour later, want 11", tr.Open())
 	}
 }

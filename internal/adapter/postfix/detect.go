@@ -26,6 +26,11 @@ func queueNames() []string {
 	return []string{"maildrop", "incoming", "active", "deferred", "hold", "corrupt"}
 }
 
+// listedQueues gives the queues that showq(8) walks: all but corrupt.
+func listedQueues() []string {
+	return []string{"maildrop", "incoming", "active", "deferred", "hold"}
+}
+
 // detect finds the instances: those of the default directories, those that
 // they name in multi_instance_directories and alternate_config_directories,
 // and those of the masters that run.
@@ -40,7 +45,8 @@ func detect(ctx context.Context, h adapter.Host) ([]mta.Instance, error) {
 	if err != nil {
 		d.blind = fmt.Sprintf("the processes cannot be read (%v): whether this instance runs is unknown", err)
 	}
-	d.masters = findMasters(h, procs)
+	var elsewhere int
+	d.masters, elsewhere = findMasters(h, procs)
 	for _, m := range d.masters {
 		if m.config != "" {
 			d.add(m.config)
@@ -53,7 +59,13 @@ func detect(ctx context.Context, h adapter.Host) ([]mta.Instance, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("detect postfix: %w", err)
 	}
+	if elsewhere > 0 {
+		d.noteElsewhere(elsewhere)
+	}
 	list := make([]mta.Instance, 0, len(d.found))
+	if elsewhere > 0 && len(d.found) == 0 {
+		return list, fmt.Errorf("detect postfix: none here, but %s", elsewhereNote(elsewhere))
+	}
 	for _, f := range d.found {
 		list = append(list, f.Instance)
 	}
@@ -80,7 +92,7 @@ func (d *detector) add(dir string) {
 		return
 	}
 	d.seen[dir] = true
-	d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", ConfigDir: dir, Queues: queueNames()}})
+	d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", ConfigDir: dir, Queues: queueNames(), ListedQueues: listedQueues()}})
 }
 
 // read fills in what the configuration says, and adds the directories that it
@@ -253,14 +265,14 @@ func (d *detector) match() {
 		case c != nil:
 			c.Running = true
 			if m.config == c.ConfigDir && m.cwd != "" && m.cwd != c.QueueDir {
-				c.Notes = append(c.Notes, fmt.Sprintf("master %d works in %s, not in the queue_directory of main.cf; run `postfix -c %s stop` and start it again", m.pid, m.cwd, c.ConfigDir))
+				c.Notes = append(c.Notes, fmt.Sprintf("master %d works in %s, not in the queue_directory of %s/main.cf; if queue_directory was changed while it ran, put %s back there and run `postfix -c %s stop` before the change", m.pid, m.cwd, c.ConfigDir, m.cwd, c.ConfigDir))
 				c.QueueDir = m.cwd
 			}
 		case m.cwd == "":
 			blind = append(blind, m)
 		default:
-			d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", Name: "postfix", QueueDir: m.cwd, Running: true, Queues: queueNames(),
-				Notes: []string{fmt.Sprintf("master %d works in %s, but its configuration directory could not be found; run mtawatch as root, or name it in alternate_config_directories of /etc/postfix/main.cf", m.pid, m.cwd)}}})
+			d.found = append(d.found, candidate{Instance: mta.Instance{MTA: "postfix", Name: "postfix", QueueDir: m.cwd, Running: true,
+				Queues: queueNames(), ListedQueues: listedQueues(), Notes: []string{m.strayNote()}}})
 		}
 	}
 	d.sameNames()
@@ -340,27 +352,48 @@ func (d *detector) owner(m master) *candidate {
 type master struct {
 	pid    int
 	cwd    string // "" when it may not be read
-	config string // "" when it may not be read
+	config string // "" when it is not known
+	denied bool   // its environment may not be read, so config is not known
+}
+
+// strayNote tells of a master of which only the working directory is known.
+func (m master) strayNote() string {
+	note := fmt.Sprintf("master %d works in %s, but its configuration directory could not be found; ", m.pid, m.cwd)
+	if m.denied {
+		return note + "run mtawatch as root or with CAP_SYS_PTRACE, or name it in alternate_config_directories of /etc/postfix/main.cf"
+	}
+	return note + "name it in alternate_config_directories of /etc/postfix/main.cf, or as config_dir of an instance in the configuration of mtawatch"
 }
 
 // findMasters picks the masters of Postfix and asks for the configuration
 // directory of each: postfix(1) hands it down as MAIL_CONFIG. Only processes
 // of root are asked: whatever another user runs has no word in this.
-func findMasters(h adapter.Host, procs []mta.Process) []master {
+//
+// Masters in other namespaces are only counted: what they call /etc/postfix
+// and port 25 is not what we see under these names.
+func findMasters(h adapter.Host, procs []mta.Process) (list []master, elsewhere int) {
 	names := map[int]bool{}
 	for i := range procs {
 		if isMaster(&procs[i]) {
 			names[procs[i].PID] = true
 		}
 	}
-	var list []master
 	for i := range procs {
 		p := &procs[i]
-		if !names[p.PID] || names[p.PPID] || p.UID != 0 {
+		if !names[p.PID] || names[p.PPID] {
+			continue
+		}
+		if p.Foreign {
+			elsewhere++
+			continue
+		}
+		if p.UID != 0 {
 			continue
 		}
 		m := master{pid: p.PID, cwd: p.Cwd}
-		if env, err := readText(h, fmt.Sprintf("/proc/%d/environ", p.PID)); err == nil {
+		env, err := readText(h, fmt.Sprintf("/proc/%d/environ", p.PID))
+		m.denied = errors.Is(err, fs.ErrPermission)
+		if err == nil {
 			for entry := range strings.SplitSeq(env, "\x00") {
 				if v, ok := strings.CutPrefix(entry, "MAIL_CONFIG="); ok && path.IsAbs(v) {
 					m.config = path.Clean(v)
@@ -369,7 +402,22 @@ func findMasters(h adapter.Host, procs []mta.Process) []master {
 		}
 		list = append(list, m)
 	}
-	return list
+	return list, elsewhere
+}
+
+// noteElsewhere tells of masters in other namespaces: with the first instance
+// that has run, else with the first.
+func (d *detector) noteElsewhere(n int) {
+	note := elsewhereNote(n)
+	for i := range d.found {
+		if !d.found[i].NeverRan {
+			d.found[i].Notes = append(d.found[i].Notes, note)
+			return
+		}
+	}
+	if len(d.found) > 0 {
+		d.found[0].Notes = append(d.found[0].Notes, note)
+	}
 }
 
 // rooted turns an absolute path into a name of the host's file system.
@@ -425,8 +473,18 @@ func reason(err error) error {
 
 // mend says what to do about a file that could not be read.
 func mend(err error, file string) string {
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("if the instance is in use, restore %s", file)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("`chmod o+r %s`, or run mtawatch as root; if it is root, see what confines it (its unit, SELinux, AppArmor)", file)
 	}
-	return fmt.Sprintf("`chmod o+r %s`, or run mtawatch as root", file)
+	return fmt.Sprintf("see what `ls -lL %s` and the kernel's log say of it", file)
+}
+
+func elsewhereNote(n int) string {
+	if n == 1 {
+		return "a Postfix master runs in other namespaces (a container); run mtawatch there to watch it"
+	}
+	return fmt.Sprintf("%d Postfix masters run in other namespaces (containers); run mtawatch there to watch them", n)
 }

@@ -11,21 +11,33 @@ import (
 // parser reads the log lines of Postfix. What each kind of line looks like
 // follows the msg_info, msg_warn and log_adhoc calls of the Postfix source.
 type parser struct {
-	heads *syslog.Reader
-	names []logName // to read; none: all
-	tags  [32]knownTag
-	long  knownTag // the last tag that is too short or too long to keep
+	heads   *syslog.Reader
+	names   []logName // to read; none: all
+	tags    [32]knownTag
+	origins [64]knownOrigin
+	other   tagParts // of the last tag that is in neither
+}
+
+// tagParts is what a syslog tag tells.
+type tagParts struct {
+	slash int // where the instance ends
+	name  int // where the program begins
+	prog  program
+	as    string // the instance that the name stands for; "": the name is the instance's
 }
 
 // knownTag is a syslog tag that was read before. The text is copied, so that
 // the memory of old lines is neither kept nor trusted.
 type knownTag struct {
-	text  [48]byte
-	n     int
-	slash int // where the instance ends
-	name  int // where the program begins
-	prog  program
-	as    string // the instance that the name stands for; "": the name is the instance's
+	text [48]byte
+	n    int
+	tagParts
+}
+
+// knownOrigin is a tag by the number that the reader of heads gave to it.
+type knownOrigin struct {
+	number uint32 // 0: none
+	tagParts
 }
 
 // logName is a name that an instance logs under.
@@ -56,7 +68,7 @@ func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) 
 		}
 		return dst, nil
 	}
-	t := p.tag(h.Tag)
+	t := p.origin(h.Tag)
 	if t.prog == progNone {
 		return dst, nil
 	}
@@ -89,34 +101,45 @@ func appendAuth(dst []mta.Event, n int) []mta.Event {
 	return dst
 }
 
-// tag takes a syslog tag apart: where the instance ends, where the program
-// begins and which it is; progNone for a tag that is not to be read. What it
-// gives is good until the next call.
-func (p *parser) tag(s string) *knownTag {
+// origin is tag, by number where the reader of heads knows the tag.
+func (p *parser) origin(tag string) *tagParts {
+	n := p.heads.Origin()
+	if n == 0 {
+		return p.tag(tag)
+	}
+	o := &p.origins[n%uint32(len(p.origins))]
+	if o.number != n {
+		o.number, o.tagParts = n, *p.tag(tag)
+	}
+	return &o.tagParts
+}
+
+// tag takes a syslog tag apart; progNone for one that is not to be read. What
+// it gives is good until the next call.
+func (p *parser) tag(s string) *tagParts {
 	if len(s) < 4 || len(s) > len(knownTag{}.text) {
-		t := &p.long
-		p.newTag(t, s)
-		return t
+		p.other = p.newTag(s)
+		return &p.other
 	}
 	t := &p.tags[(len(s)+int(s[len(s)-1])+int(s[len(s)-2])*5+int(s[len(s)-3])*3)%len(p.tags)]
 	if string(t.text[:t.n]) != s {
-		p.newTag(t, s)
+		t.tagParts = p.newTag(s)
 		t.n = copy(t.text[:], s)
 	}
-	return t
+	return &t.tagParts
 }
 
-func (p *parser) newTag(t *knownTag, s string) {
-	t.slash, t.name, t.prog, t.as = strings.IndexByte(s, '/'), 0, progNone, ""
-	if t.slash <= 0 {
-		return
+func (p *parser) newTag(s string) tagParts {
+	slash := strings.IndexByte(s, '/')
+	if slash <= 0 {
+		return tagParts{}
 	}
-	as, ok := p.reads(s[:t.slash])
+	as, ok := p.reads(s[:slash])
 	if !ok {
-		return
+		return tagParts{}
 	}
-	t.as, t.name = as, strings.LastIndexByte(s, '/')+1
-	t.prog = programOf(s[t.name:])
+	name := strings.LastIndexByte(s, '/') + 1
+	return tagParts{slash, name, programOf(s[name:]), as}
 }
 
 // reads reports whether lines under a name are to be read, and for which

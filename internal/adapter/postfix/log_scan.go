@@ -100,23 +100,30 @@ func quotedEnd(s string) int {
 // cutPeer reads "name[ip]" or "name[ip]:port". A name or address "unknown"
 // stays empty.
 func cutPeer(s string, p *mta.Peer) (rest string, ok bool) {
-	i := strings.IndexByte(s, '[')
-	if i < 0 || strings.IndexByte(s[:i], ' ') >= 0 {
+	i := 0
+	for ; i < len(s) && s[i] != '['; i++ {
+		if s[i] == ' ' {
+			return s, false
+		}
+	}
+	path, j := false, i+1
+	for ; j < len(s) && s[j] != ']'; j++ {
+		switch s[j] {
+		case ' ':
+			return s, false
+		case '/':
+			path = true
+		}
+	}
+	if j >= len(s) {
 		return s, false
 	}
-	j := strings.IndexByte(s[i:], ']')
-	if j < 0 {
-		return s, false
-	}
-	name, addr := s[:i], s[i+1:i+j]
-	rest = s[i+j+1:]
-	if strings.IndexByte(addr, ' ') >= 0 {
-		return s, false
-	}
+	name, addr := s[:i], s[i+1:j]
+	rest = s[j+1:]
 	if name != "unknown" {
 		p.Name = name
 	}
-	if strings.IndexByte(addr, '/') >= 0 {
+	if path {
 		p.Path = addr
 	} else if addr != "unknown" {
 		p.IP = strings.TrimPrefix(addr, "IPv6:")

@@ -103,7 +103,7 @@ func parseBroken(e *mta.Event, reason, s string) error {
 	if i := strings.Index(where, " ("); i > 0 {
 		where = where[:i]
 	}
-	e.Kind, e.Reason, e.Stage = mta.KindDisconnect, reason, stageOf(where)
+	e.Kind, e.Reason, e.Stage, e.Command = mta.KindDisconnect, reason, stageOf(where), where
 	return nil
 }
 

@@ -30,6 +30,7 @@ func parseTLS(e *mta.Event, s string) (ok bool, err error) {
 		if rest, ok = strings.CutPrefix(rest, "reused "); !ok {
 			return true, adapter.Malformed("TLS connection", s)
 		}
+		e.TLS.Reused = true
 	}
 	if peer, ok := strings.CutPrefix(rest, "from "); ok {
 		e.TLS.Direction = "from"
@@ -82,6 +83,9 @@ func parseCipher(t *mta.TLS, s string) error {
 		return adapter.Malformed("TLS key size", rest)
 	}
 	t.Version, t.Cipher, t.Bits = version, cipher, int16(bits)
+	if all, _, ok := cutNumber(end[1:]); ok && all <= 1<<15-1 {
+		t.AlgorithmBits = int16(all)
+	}
 	return nil
 }
 

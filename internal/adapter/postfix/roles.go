@@ -11,7 +11,8 @@ import (
 // that works in the queue directory. Where working directories may not be
 // read (not root), the only master of the machine is taken for the
 // instance's; of several none is. Its children are known by parentage;
-// daemons that outlived a killed master by their working directory.
+// daemons that outlived a killed master by their working directory. Masters
+// and such daemons in other namespaces belong to the instances there.
 //
 // A child that is still called master, or that a daemon started, has
 // RoleOther: it is a fork on its way to becoming something else.
@@ -41,7 +42,7 @@ func roles(inst mta.Instance, procs []mta.Process) []mta.Role {
 	}
 	for i := range procs {
 		p := &procs[i]
-		if _, known := depth[p.PID]; !known && inst.QueueDir != "" && p.Cwd == inst.QueueDir && p.Name != "master" && isDaemon(p) {
+		if _, known := depth[p.PID]; !known && inst.QueueDir != "" && p.Cwd == inst.QueueDir && !p.Foreign && p.Name != "master" && isDaemon(p) {
 			list[i] = roleOf(p.Name)
 		}
 	}
@@ -53,7 +54,7 @@ func roles(inst mta.Instance, procs []mta.Process) []mta.Role {
 func ownMasters(inst mta.Instance, procs []mta.Process) []int {
 	named := map[int]bool{}
 	for i := range procs {
-		if p := &procs[i]; p.Name == "master" && alive(p) && (programFile(p) == "" || isDaemon(p)) {
+		if p := &procs[i]; p.Name == "master" && !p.Foreign && alive(p) && (programFile(p) == "" || isDaemon(p)) {
 			named[p.PID] = true
 		}
 	}

@@ -16,6 +16,10 @@ func TestRoles(t *testing.T) {
 	args := func(pid, ppid int, name string, a ...string) mta.Process {
 		return mta.Process{PID: pid, PPID: ppid, Name: name, Args: a, State: "S"}
 	}
+	foreign := func(p mta.Process) mta.Process {
+		p.Foreign = true
+		return p
+	}
 	tests := []struct {
 		name  string
 		procs []mta.Process
@@ -40,6 +44,12 @@ func TestRoles(t *testing.T) {
 			[]mta.Role{mta.RoleNone, mta.RoleNone}},
 		{"its own parent", []mta.Process{daemon(5, 5, "master", "/other"), daemon(0, 0, "qmgr", "/other")},
 			[]mta.Role{mta.RoleNone, mta.RoleNone}},
+		{"only in a container", []mta.Process{foreign(daemon(5, 1, "master", "/q")), foreign(daemon(6, 5, "qmgr", "/q")), foreign(daemon(7, 1, "smtpd", "/q"))},
+			[]mta.Role{mta.RoleNone, mta.RoleNone, mta.RoleNone}},
+		{"beside a container", []mta.Process{foreign(daemon(5, 1, "master", "/q")), foreign(daemon(6, 5, "qmgr", "/q")), daemon(8, 1, "master", "/q"), daemon(9, 8, "qmgr", "/q")},
+			[]mta.Role{mta.RoleNone, mta.RoleNone, mta.RoleDispatcher, mta.RoleJobController}},
+		{"unseen, one of them in a container", []mta.Process{foreign(args(5, 1, "master", dir+"master")), args(7, 1, "master", dir+"master", "-w")},
+			[]mta.Role{mta.RoleNone, mta.RoleDispatcher}},
 		{"orphans", []mta.Process{daemon(5, 1, "qmgr", "/q"), daemon(6, 1, "error", "/q"), daemon(7, 3, "smtpd", "/q") /* left to a subreaper */, daemon(8, 1, "smtpd", "/other")},
 			[]mta.Role{mta.RoleJobController, mta.RoleDelivery, mta.RoleSMTPServer, mta.RoleNone}},
 	}
