@@ -92,6 +92,7 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 	}
 	out := view.Messages{Time: time.Now(), Messages: []view.MessageItem{}}
 	var unknown []string
+	filter := qshape.Filter{Queue: q.Queue, ID: q.ID, Sender: q.Sender, Destination: q.Destination}
 	for _, in := range s.belt.Instances() {
 		a := s.adapter(in.MTA)
 		if q.Instance != "" && q.Instance != in.Name || a == nil || a.List == nil {
@@ -102,7 +103,7 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 				unknown = append(unknown, in.Name+": "+err.Error())
 				break
 			}
-			if !matches(m, q) {
+			if !filter.Takes(m) {
 				continue
 			}
 			if len(out.Messages) == limit {
@@ -114,21 +115,6 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 	}
 	out.Unknown = strings.Join(unknown, "; ")
 	return out, nil
-}
-
-func matches(m mta.QueuedMessage, q view.MessageQuery) bool {
-	if q.Queue != "" && q.Queue != m.Queue || q.ID != "" && q.ID != m.QueueID || q.Sender != "" && !strings.EqualFold(strings.Trim(q.Sender, "<>"), m.Sender) {
-		return false
-	}
-	if q.Destination == "" {
-		return true
-	}
-	for _, r := range m.Recipients {
-		if strings.EqualFold(qshape.Destination(r.Address), q.Destination) {
-			return true
-		}
-	}
-	return false
 }
 
 // Failures gives the attempts that did not succeed.
