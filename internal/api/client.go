@@ -283,6 +283,8 @@ func (c *Client) refused(res *http.Response, mediaType string) error {
 	switch res.StatusCode {
 	case http.StatusBadRequest:
 		err = fmt.Errorf("%w: %s", view.ErrQuestion, strings.TrimPrefix(e.Error, view.ErrQuestion.Error()+": "))
+	case http.StatusForbidden:
+		err = fmt.Errorf("%s: %w", e.Error, fs.ErrPermission)
 	case http.StatusNotImplemented:
 		err = fmt.Errorf("%s: %w", e.Error, errors.ErrUnsupported)
 	}

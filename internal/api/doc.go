@@ -7,6 +7,8 @@
 // bounded and unknown ones refused; nothing can be changed through it; a page
 // of another site cannot read it through the operator's browser (Guard).
 //
+// With Options.NoMessages, queue/messages and trace give status 403.
+//
 //	GET /api/v1/status       view.Status
 //	GET /api/v1/queue        view.Queue        instance, queue (repeatable), top, fresh
 //	GET /api/v1/queue/messages  view.Messages  instance, queue, destination, sender, id, limit

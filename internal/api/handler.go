@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -21,6 +22,9 @@ type Options struct {
 	Timeout   time.Duration // of every answer but traces; 0: 30 s
 	MaxTraces int           // traces at the same time; 0: 2
 	Log       *slog.Logger  // nil: requests that fail inside are not logged
+	// NoMessages refuses the questions that show single messages and log
+	// lines, for a door that every user of the machine can open.
+	NoMessages bool
 }
 
 // Handler serves the API. It expects to see the paths whole, with Prefix. It
@@ -77,6 +81,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusMethodNotAllowed, fmt.Errorf("method %s is not allowed here", r.Method), "use GET; the API changes nothing")
 		return
 	}
+	if h.opts.NoMessages && slices.Contains(messageRoutes(), path) {
+		writeError(w, http.StatusForbidden, errors.New("single messages and log lines are not shown here"),
+			"ask on the unix socket as the user that mtawatch runs as or as root (--server unix:PATH), or set expose_messages: true in the configuration to show them to every user of this machine")
+		return
+	}
 	p, err := readParams(r.URL.RawQuery, rt.params)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, err, view.AdviceOf(err))
@@ -87,6 +96,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // promPaths are served beside this handler, by package prom.
 const promPaths = Prefix + "/query " + Prefix + "/query_range " + Prefix + "/series " + Prefix + "/labels " + Prefix + "/label/NAME/values"
+
+// messageRoutes are the paths that Options.NoMessages refuses.
+func messageRoutes() []string { return []string{"/queue/messages", "/trace"} }
 
 func (h *handler) paths() string {
 	list := make([]string, 0, len(h.routes))

@@ -31,7 +31,7 @@ import (
 // and gives nil. It is deliberately one straight line.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	defer collectOften()()
-	loc, err := location(cfg.Timezone)
+	loc, err := cfg.Location()
 	if err != nil {
 		return err
 	}
@@ -73,13 +73,13 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
 
 	g, ctx := errgroup.WithContext(ctx)
-	listeners, err := listen(cfg)
+	doors, err := listen(cfg, log)
 	if err != nil {
 		return err
 	}
-	for _, l := range listeners {
-		log.Info("serving", "address", l.Addr().String())
-		g.Go(func() error { return serve(ctx, l, handler(src, series, cfg, also)) })
+	for _, d := range doors {
+		log.Info("serving", "address", d.Addr().String(), "messages", d.messages)
+		g.Go(func() error { return serve(ctx, d, handler(src, series, cfg, log, d.messages, also)) })
 	}
 	g.Go(func() error { return watch.run(ctx) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })
@@ -123,18 +123,6 @@ func names(list []mta.Instance) []string {
 	return out
 }
 
-// location gives the zone of stamps that carry none.
-func location(name string) (*time.Location, error) {
-	if name == "" {
-		return time.Local, nil
-	}
-	loc, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, fmt.Errorf("read timezone %q: %w; use a name such as Europe/Berlin", name, err)
-	}
-	return loc, nil
-}
-
 // detector gives the instances: those that the configuration names, on top
 // of those that are found. A configured instance of the same name or
 // configuration directory overrides what was found.
@@ -172,10 +160,8 @@ func configure(found []mta.Instance, c config.Instance) []mta.Instance {
 	set(&in.Name, c.Name)
 	set(&in.ConfigDir, c.ConfigDir)
 	set(&in.QueueDir, c.QueueDir)
-	if c.LogFile != "" {
-		in.Logs = []mta.LogSource{{Kind: mta.LogFile, Path: c.LogFile}}
-	} else if j := c.Journal; j != nil {
-		in.Logs = []mta.LogSource{{Kind: mta.LogJournal, Units: j.Units, Identifiers: j.Identifiers, Namespace: j.Namespace, Directory: j.Directory}}
+	if logs := c.Logs(); len(logs) > 0 {
+		in.Logs = logs
 	}
 	if len(c.Ports) > 0 {
 		in.Listen = nil

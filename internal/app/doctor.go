@@ -101,7 +101,7 @@ func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 		d.bad(in.Name+" log", "no log was found", "set `log_file:` of the instance in the configuration file")
 	}
 	for _, l := range in.Logs {
-		d.log(in, l)
+		d.log(ctx, in, l)
 	}
 	a := d.s.adapter(in.MTA)
 	if a == nil {
@@ -116,14 +116,14 @@ func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 	}
 }
 
-func (d *doctor) log(in mta.Instance, l mta.LogSource) {
+func (d *doctor) log(ctx context.Context, in mta.Instance, l mta.LogSource) {
 	name := in.Name + " log"
 	if l.Kind == mta.LogJournal {
-		_, err := d.s.machine.Run(context.Background(), "journalctl", "--version")
+		_, err := d.s.machine.Run(ctx, "journalctl", "--version")
 		d.check(name, l.Name()+" by journalctl", err, "install systemd's journalctl, and add the user to group systemd-journal")
 		return
 	}
-	f, err := tail.OpenLog(l.Path)
+	f, _, err := tail.OpenPlain(l.Path)
 	if err == nil {
 		err = f.Close()
 	}
@@ -134,10 +134,15 @@ func (d *doctor) log(in mta.Instance, l mta.LogSource) {
 	d.check(name, l.Path+" is readable", err, advice)
 }
 
+// tryTime is how long the listing of a queue is waited for.
+const tryTime = 10 * time.Second
+
 func (d *doctor) listing(ctx context.Context, a *adapter.Adapter, in mta.Instance) {
 	if a.List == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
 	var err error
 	n := 0
 	for _, lerr := range a.List(ctx, d.s.machine, in) {
@@ -147,6 +152,9 @@ func (d *doctor) listing(ctx context.Context, a *adapter.Adapter, in mta.Instanc
 		if n++; n >= 100 {
 			break
 		}
+	}
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("no answer within %s: %w", tryTime, err)
 	}
 	text := fmt.Sprintf("%d messages listed", n)
 	if n >= 100 {

@@ -37,7 +37,7 @@ type look struct {
 // daemon: queue, sockets, processes and the end of each log, through the same
 // belt, with nothing stored. The function ends the look.
 func Look(ctx context.Context, cfg config.Config) (view.Source, func() error, error) {
-	loc, err := location(cfg.Timezone)
+	loc, err := cfg.Location()
 	if err != nil {
 		return nil, nil, err
 	}

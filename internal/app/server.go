@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/api"
@@ -18,57 +20,99 @@ import (
 	"github.com/mtawatch/mtawatch/internal/prom"
 )
 
+// door is one listener and what it serves.
+type door struct {
+	net.Listener
+	messages bool // single messages and log lines too
+}
+
 // listen opens the sockets of the configuration. An address other than
 // loopback needs insecure_listen: there is no access control yet.
-func listen(cfg config.Config) ([]net.Listener, error) {
-	var list []net.Listener
+func listen(cfg config.Config, log *slog.Logger) ([]door, error) {
+	var list []door
 	if cfg.Listen != "" {
-		if !cfg.InsecureListen && !loopback(cfg.Listen) {
+		if !cfg.InsecureListen && !cfg.Loopback() {
 			return nil, fmt.Errorf("listen on %s: not a loopback address, and the API has no access control; use 127.0.0.1:9725, or set insecure_listen: true behind a firewall", cfg.Listen)
 		}
 		l, err := net.Listen("tcp", cfg.Listen)
 		if err != nil {
-			return nil, fmt.Errorf("open API: %w; is another mtawatch running? give another address with listen or --listen", err)
+			return nil, fmt.Errorf("open API: %w; is another mtawatch running? give another address with listen", err)
 		}
-		list = append(list, l)
+		list = append(list, door{l, cfg.ExposeMessages})
 	}
-	if cfg.Socket != "" {
-		if err := os.Remove(cfg.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("open API socket: %w", err)
+	path := cfg.SocketPath()
+	if path == "" {
+		if cfg.Socket != config.NoSocket {
+			log.Warn("no unix socket is served: the path of the data directory is too long for one", "advice", "set socket: in the configuration to a shorter path")
 		}
-		l, err := net.Listen("unix", cfg.Socket)
-		if err != nil {
-			return nil, fmt.Errorf("open API socket: %w", err)
-		}
-		if err := os.Chmod(cfg.Socket, 0o660); err != nil {
-			return nil, fmt.Errorf("open API socket: %w", err)
-		}
-		list = append(list, l)
+		return list, nil
 	}
-	return list, nil
+	l, err := listenUnix(path)
+	if err != nil {
+		for _, d := range list {
+			_ = d.Close() // nobody was served yet
+		}
+		return nil, err
+	}
+	return append(list, door{l, true}), nil
 }
 
-func loopback(address string) bool {
-	name, _, err := net.SplitHostPort(address)
+// listenUnix opens a unix socket for the user and the group that mtawatch
+// runs as. One that an earlier run left is replaced; nothing else is.
+func listenUnix(path string) (net.Listener, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("open API socket: %w", err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return nil, fmt.Errorf("open API socket: %s exists and is no socket; remove it, or give another path with socket: in the configuration", path)
+	default:
+		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			_ = c.Close() // only whether it answers matters
+			return nil, fmt.Errorf("open API socket: another program answers at %s; stop it, or give another path with socket: in the configuration", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("open API socket: %w", err)
+		}
+	}
+	lc := net.ListenConfig{Control: setSocketMode}
+	l, err := lc.Listen(context.Background(), "unix", path)
 	if err != nil {
-		return false
+		return nil, fmt.Errorf("open API socket: %w; the directory must exist and be writable", err)
 	}
-	if name == "localhost" {
-		return true
+	// The umask, which is the whole process's, may have taken bits away.
+	if err := os.Chmod(path, socketMode); err != nil {
+		_ = l.Close() // the first error tells more
+		return nil, fmt.Errorf("open API socket: %w", err)
 	}
-	ip, err := netip.ParseAddr(name)
-	return err == nil && ip.IsLoopback()
+	return l, nil
+}
+
+// socketMode permits the user and the group.
+const socketMode = 0o660
+
+// setSocketMode is run before a unix socket is bound. Linux gives its file
+// the mode that the socket has at that moment, so that there is none in which
+// others may connect.
+func setSocketMode(_, _ string, c syscall.RawConn) error {
+	var err error
+	if cerr := c.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), socketMode) }); cerr != nil {
+		return cerr
+	}
+	return err
 }
 
 // handler puts the surfaces together: the JSON API, PromQL, /metrics and a
-// front page that says where they are.
-func handler(src *Source, series *history.Store, cfg config.Config, also *compatNames) http.Handler {
+// front page that says where they are. Single messages and log lines are
+// served only where messages says so.
+func handler(src *Source, series *history.Store, cfg config.Config, log *slog.Logger, messages bool, also *compatNames) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", api.Handler(src, api.Options{Version: api.BuildVersion()}))
+	mux.Handle(api.Prefix+"/", api.Handler(src, api.Options{Version: api.BuildVersion(), Log: log, NoMessages: !messages}))
 	prom.Register(mux, series, time.Now)
 	mux.Handle("/metrics", prom.Metrics(func() []mta.Sample { return also.metrics(src.belt) }, compat.Help))
 	mux.HandleFunc("GET /{$}", front)
-	return api.Guard(mux, !cfg.InsecureListen)
+	return api.Guard(mux, cfg.Loopback())
 }
 
 func front(w http.ResponseWriter, _ *http.Request) {
@@ -86,18 +130,24 @@ func front(w http.ResponseWriter, _ *http.Request) {
 `)
 }
 
-// serve answers on one listener until ctx ends.
+// serve answers on one listener until ctx ends and the requests that run are
+// answered, or cut after two seconds.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		if srv.Shutdown(grace) != nil {
 			_ = srv.Close() // a stream that does not end is cut
 		}
 	})
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	err := srv.Serve(l) // gives ErrServerClosed when Shutdown begins
+	if !stop() {
+		<-ended
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve API: %w", err)
 	}
 	return nil

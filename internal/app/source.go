@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type Source struct {
 	started  time.Time
 	series   *history.Store // nil for a look
 	look     *look          // no daemon: the machine is read when it is asked about
+	fresh    freshLists
 }
 
 var _ view.Source = (*Source)(nil)
@@ -63,7 +65,7 @@ func (s *Source) daemon(ctx context.Context) *view.Daemon {
 }
 
 // Queue gives the queue by destination and age; with q.Fresh it lists the
-// queue now.
+// queue now, unless that was done for another asker in the last 10 s.
 func (s *Source) Queue(ctx context.Context, q view.QueueQuery) (view.Queue, error) {
 	if err := s.known(q.Instance); err != nil {
 		return view.Queue{}, err
@@ -72,7 +74,7 @@ func (s *Source) Queue(ctx context.Context, q view.QueueQuery) (view.Queue, erro
 	if q.Fresh && s.look == nil {
 		for _, in := range s.belt.Instances() {
 			if a := s.adapter(in.MTA); a != nil && (q.Instance == "" || q.Instance == in.Name) {
-				readQueue(ctx, s.belt, s.machine, a, in)
+				s.fresh.do(ctx, in.Name, time.Now, func() bool { return readQueue(ctx, s.belt, s.machine, a, in) })
 			}
 		}
 	}
@@ -90,6 +92,7 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 	}
 	out := view.Messages{Time: time.Now(), Messages: []view.MessageItem{}}
 	var unknown []string
+	filter := qshape.Filter{Queue: q.Queue, ID: q.ID, Sender: q.Sender, Destination: q.Destination}
 	for _, in := range s.belt.Instances() {
 		a := s.adapter(in.MTA)
 		if q.Instance != "" && q.Instance != in.Name || a == nil || a.List == nil {
@@ -100,7 +103,7 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 				unknown = append(unknown, in.Name+": "+err.Error())
 				break
 			}
-			if !matches(m, q) {
+			if !filter.Takes(m) {
 				continue
 			}
 			if len(out.Messages) == limit {
@@ -112,21 +115,6 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 	}
 	out.Unknown = strings.Join(unknown, "; ")
 	return out, nil
-}
-
-func matches(m mta.QueuedMessage, q view.MessageQuery) bool {
-	if q.Queue != "" && q.Queue != m.Queue || q.ID != "" && q.ID != m.QueueID || q.Sender != "" && !strings.EqualFold(strings.Trim(q.Sender, "<>"), m.Sender) {
-		return false
-	}
-	if q.Destination == "" {
-		return true
-	}
-	for _, r := range m.Recipients {
-		if strings.EqualFold(qshape.Destination(r.Address), q.Destination) {
-			return true
-		}
-	}
-	return false
 }
 
 // Failures gives the attempts that did not succeed.
@@ -162,17 +150,25 @@ func (s *Source) Metrics(context.Context) ([]mta.Sample, error) {
 func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
 	var files []string
 	var unread []string
-	for _, in := range s.belt.Instances() {
-		for _, l := range in.Logs {
-			if l.Kind != mta.LogFile {
-				unread = append(unread, l.Name()+": the journal is not searched; use `journalctl -g`")
-				continue
+	instances := s.belt.Instances()
+	for _, l := range distinctLogs(instances) {
+		if l.Kind != mta.LogFile {
+			unread = append(unread, l.Name()+": the journal is not searched; use `journalctl -g`")
+			continue
+		}
+		list, err := tail.Rotated(l.Path)
+		if err != nil {
+			unread = append(unread, err.Error())
+		}
+		for _, f := range list { // two names may be of one log
+			if !slices.Contains(files, f) {
+				files = append(files, f)
 			}
-			list, err := tail.Rotated(l.Path)
-			if err != nil {
-				unread = append(unread, err.Error())
-			}
-			files = append(files, list...)
+		}
+	}
+	for _, in := range instances {
+		if len(in.Logs) == 0 {
+			unread = append(unread, in.Name+": no log of it is known; see `mtawatch doctor`")
 		}
 	}
 	t := trace.Tracer{Files: files, NewParser: s.parsers(), Annotate: s.annotate()}
@@ -214,11 +210,25 @@ func (s *Source) adapter(name string) *adapter.Adapter {
 	return nil
 }
 
-// readQueue counts and lists one queue now and gives it to the belt.
-func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter.Adapter, in mta.Instance) {
+// listTime is how long the mail server may take to list its queue when
+// somebody waits for it.
+const listTime = 30 * time.Second
+
+// readQueue counts and lists one queue now and gives it to the belt, which
+// may be that it failed. When the asker leaves meanwhile nothing was found
+// out: the belt keeps what it has, and the answer is false.
+func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter.Adapter, in mta.Instance) bool {
+	within, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
 	now := time.Now()
-	q, err := sample.Count(ctx, m, a, in, now)
-	table, counts, lerr := sample.List(ctx, m, a, in, now)
+	q, err := sample.Count(within, m, a, in, now)
+	table, counts, lerr := sample.List(within, m, a, in, now)
+	if ctx.Err() != nil {
+		return false
+	}
+	if lerr != nil && within.Err() != nil {
+		lerr = fmt.Errorf("list queue: no whole answer within %s: %w", listTime, lerr)
+	}
 	t := pipeline.QueueTable{Time: now, Table: table, Took: time.Since(now)}
 	if lerr != nil {
 		t.Failed = lerr.Error()
@@ -232,6 +242,7 @@ func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter
 		q = mta.Queue{Time: now, Instance: in.Name, Unknown: err.Error()}
 	}
 	b.SetQueue(q, time.Minute)
+	return true
 }
 
 // annotate gives the function that names the cause of one event.

@@ -187,11 +187,12 @@ func (t *tool) explicitServer() string {
 	return os.Getenv(EnvServer)
 }
 
-// localAddresses are where the daemon of this machine would answer.
+// localAddresses are where the daemon of this machine would answer, the
+// socket first: it shows more.
 func localAddresses(cfg config.Config) []string {
 	var list []string
-	if cfg.Socket != "" {
-		list = append(list, "unix:"+cfg.Socket)
+	if path := cfg.SocketPath(); path != "" {
+		list = append(list, "unix:"+path)
 	}
 	if host, port, err := net.SplitHostPort(cfg.Listen); err == nil {
 		switch host {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -310,10 +311,11 @@ func TestWhoIsAsked(t *testing.T) {
 		want       string // in the output
 		asked      string // addresses asked, "look" for a look
 	}{
-		{"daemon runs", "status", nil, 0, "OK", "127.0.0.1:9725"},
-		{"no daemon", "status", refused, 0, "OK", "127.0.0.1:9725 look"},
-		{"another server", "status", api.ErrNotMtawatch, 0, "looking for myself", "127.0.0.1:9725 look"},
-		{"daemon fails", "status", errors.New("out of order"), 3, "UNKNOWN: out of order", "127.0.0.1:9725"},
+		{"daemon runs", "status", nil, 0, "OK", "unix:/srv/x/mtawatch.sock"},
+		{"no daemon", "status", refused, 0, "OK", "unix:/srv/x/mtawatch.sock 127.0.0.1:9725 look"},
+		{"another server", "status", api.ErrNotMtawatch, 0, "looking for myself", "unix:/srv/x/mtawatch.sock 127.0.0.1:9725 look"},
+		{"daemon fails", "status", errors.New("out of order"), 3, "UNKNOWN: out of order", "unix:/srv/x/mtawatch.sock"},
+		{"socket and messages of another user", "queue list", fmt.Errorf("not shown: %w", fs.ErrPermission), 3, "the queue does not answer", "unix:/srv/x/mtawatch.sock 127.0.0.1:9725 look"},
 		{"named daemon", "status --server unix:/s", nil, 0, "OK", "unix:/s"},
 		{"named daemon is absent", "status --server unix:/s", refused, 3, "start it", "unix:/s"},
 		{"trace looks first", "trace x", nil, 0, "4cXk2q1Z3nz9v", "look"},
@@ -335,7 +337,7 @@ func TestWhoIsAsked(t *testing.T) {
 				},
 			}
 			var out bytes.Buffer
-			got := cli.Run(t.Context(), deps, append([]string{"mtawatch"}, strings.Fields(tt.args)...), strings.NewReader(""), &out, &out)
+			got := cli.Run(t.Context(), deps, append([]string{"mtawatch", "--data-dir", "/srv/x"}, strings.Fields(tt.args)...), strings.NewReader(""), &out, &out)
 			if got != tt.status || !strings.Contains(out.String(), tt.want) || strings.Join(asked, " ") != tt.asked {
 				t.Errorf("status %d, asked %q, output\n%s\nwant %d, %q, %q", got, asked, out.String(), tt.status, tt.asked, tt.want)
 			}

@@ -184,7 +184,7 @@ func (t *tool) queueMessages(ctx context.Context, f *queueFlags) (view.Messages,
 		return view.Messages{}, view.Advise(fmt.Errorf("--limit %d is out of range", q.Limit), "give a number from 1 to 10000")
 	}
 	if f.from != "" {
-		l, err := t.readListing(f, func(m mta.QueuedMessage) bool { return wanted(q, m) })
+		l, err := t.readListing(f, qshape.Filter{Queue: q.Queue, ID: q.ID, Sender: q.Sender, Destination: q.Destination}.Takes)
 		if err != nil {
 			return view.Messages{}, err
 		}
@@ -201,25 +201,6 @@ func (t *tool) queueMessages(ctx context.Context, f *queueFlags) (view.Messages,
 		}
 		return m, knownQueues(counts, []string{q.Queue})
 	})
-}
-
-// wanted reports whether a question asks for the message.
-func wanted(q view.MessageQuery, m mta.QueuedMessage) bool {
-	if q.Queue != "" && m.Queue != q.Queue || q.ID != "" && m.QueueID != q.ID {
-		return false
-	}
-	if q.Sender != "" && !strings.EqualFold(strings.Trim(q.Sender, "<>"), m.Sender) { // <> is the null sender
-		return false
-	}
-	if q.Destination == "" {
-		return true
-	}
-	for _, r := range m.Recipients {
-		if strings.EqualFold(qshape.Destination(r.Address), q.Destination) {
-			return true
-		}
-	}
-	return false
 }
 
 // readListing reads the listing that --from names. Only whole listings

@@ -358,7 +358,7 @@ func (t *tool) daemonText(s view.Status) {
 	if d := s.Daemon; d != nil {
 		t.out.line(t.out.in(dim, fmt.Sprintf("mtawatch %s, pid %d, up %s, %s of memory", clean(d.Version), d.PID, ageText(s.Time, d.Started), bytesText(d.Memory))))
 		if d.Dropped > 0 {
-			t.out.line(t.out.in(yellow, plural(d.Dropped, "sample")+" dropped: the machine is overloaded"))
+			t.out.line(t.out.in(yellow, plural(d.Dropped, "sample")+" not stored: they came too late, or twice for one moment; was the clock changed?"))
 		}
 		return
 	}

@@ -43,13 +43,15 @@ func (r *reader) check(c Config) {
 }
 
 func (r *reader) checkAddresses(c Config) {
-	r.absolute("socket", c.Socket, false)
-	if len(c.Socket) > 107 {
-		r.at("socket", "has %d bytes; a unix socket's path may have 107", len(c.Socket))
+	if c.Socket != NoSocket && c.Socket != "" && !filepath.IsAbs(c.Socket) {
+		r.at("socket", "must be an absolute path, or none, not %q", c.Socket)
+	}
+	if len(c.Socket) > maxSocket {
+		r.at("socket", "has %d bytes; a unix socket's path may have %d", len(c.Socket), maxSocket)
 	}
 	if c.Listen == "" {
-		if c.Socket == "" {
-			r.at("listen", "is empty and no socket is set: nothing could ask the daemon")
+		if c.SocketPath() == "" {
+			r.at("listen", "is empty and there is no socket: nothing could ask the daemon")
 		}
 		return
 	}

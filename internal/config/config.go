@@ -36,7 +36,8 @@ type Config struct {
 
 	Listen         string        `yaml:"listen"`              // address of the API and dashboard; "" for none
 	InsecureListen bool          `yaml:"insecure_listen"`     // permits an address other than loopback
-	Socket         string        `yaml:"socket"`              // unix socket that serves the same; "" for none
+	Socket         string        `yaml:"socket"`              // unix socket that serves the same and single messages; see SocketPath
+	ExposeMessages bool          `yaml:"expose_messages"`     // serve single messages on Listen too
 	DataDir        string        `yaml:"data_dir"`            // the stores
 	Interval       time.Duration `yaml:"interval"`            // between two samples
 	Retention      time.Duration `yaml:"retention"`           // of the time series
@@ -149,6 +150,29 @@ func (c Config) Loopback() bool {
 	return err != nil || isLoopback(host)
 }
 
+// NoSocket is the value of Socket that asks for none.
+const NoSocket = "none"
+
+// maxSocket is how many bytes the path of a unix socket may have: sun_path of
+// unix(7) without its NUL.
+const maxSocket = 107
+
+// SocketPath gives where the unix socket is: mtawatch.sock in the data
+// directory unless Socket names another. "" is none: asked for, or the data
+// directory's path leaves no room for it.
+func (c Config) SocketPath() string {
+	switch c.Socket {
+	case NoSocket:
+		return ""
+	case "":
+		if p := filepath.Join(c.DataDir, "mtawatch.sock"); len(p) <= maxSocket {
+			return p
+		}
+		return ""
+	}
+	return c.Socket
+}
+
 // Location gives the zone of log stamps that carry none.
 func (c Config) Location() (*time.Location, error) {
 	if c.Timezone == "" {
@@ -156,7 +180,7 @@ func (c Config) Location() (*time.Location, error) {
 	}
 	l, err := time.LoadLocation(c.Timezone)
 	if err != nil {
-		return nil, fmt.Errorf("read timezone: %w", err)
+		return nil, fmt.Errorf("read timezone %q: %w; use a name such as Europe/Berlin", c.Timezone, err)
 	}
 	return l, nil
 }
@@ -170,16 +194,16 @@ func (c Config) Level() slog.Level {
 	return l
 }
 
-// Logs gives the log sources that the instance names; none keeps what was
-// detected.
+// Logs gives the log source that the instance names; none keeps what was
+// detected. A file goes before the journal: to read both would count most
+// lines twice.
 func (i Instance) Logs() []mta.LogSource {
-	var list []mta.LogSource
 	if i.LogFile != "" {
-		list = append(list, mta.LogSource{Kind: mta.LogFile, Path: i.LogFile})
+		return []mta.LogSource{{Kind: mta.LogFile, Path: i.LogFile}}
 	}
 	if j := i.Journal; j != nil {
-		list = append(list, mta.LogSource{Kind: mta.LogJournal, Identifiers: j.Identifiers, Units: j.Units,
-			Namespace: j.Namespace, Directory: j.Directory})
+		return []mta.LogSource{{Kind: mta.LogJournal, Identifiers: j.Identifiers, Units: j.Units,
+			Namespace: j.Namespace, Directory: j.Directory}}
 	}
-	return list
+	return nil
 }

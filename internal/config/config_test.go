@@ -66,6 +66,8 @@ func TestParse(t *testing.T) {
 		{"other machines", "listen: 0.0.0.0:9725\ninsecure_listen: true\n", changed(func(c *config.Config) {
 			c.Listen, c.InsecureListen = "0.0.0.0:9725", true
 		})},
+		{"the socket of the data directory alone", "listen: \"\"\n", changed(func(c *config.Config) { c.Listen = "" })},
+		{"no socket, messages on TCP", "socket: none\nexpose_messages: true\n", changed(func(c *config.Config) { c.Socket, c.ExposeMessages = config.NoSocket, true })},
 		{"socket alone", "listen: \"\"\nsocket: /run/s\n", changed(func(c *config.Config) { c.Listen, c.Socket = "", "/run/s" })},
 		{"other names", "compat: postfix_exporter\n", changed(func(c *config.Config) { c.Compat = "postfix_exporter" })},
 		{"full", full, config.Config{
@@ -126,7 +128,7 @@ func TestParseErrors(t *testing.T) {
 		{"address by name", "listen: mail.example.net:80\n", []string{`f.yaml:1: listen: must begin with an IP address`}},
 		{"port", "listen: 127.0.0.1:0\n", []string{`f.yaml:1: listen: must end in a port`}},
 		{"all addresses", "listen: :9725\n", []string{`f.yaml:1: listen: :9725 can be reached`}},
-		{"nothing to ask", "listen: \"\"\n", []string{`f.yaml:1: listen: is empty`}},
+		{"nothing to ask", "listen: \"\"\nsocket: none\n", []string{`f.yaml:1: listen: is empty`}},
 		{"nothing to watch", "detect: false\n", []string{`f.yaml:1: detect: is false and no instance`}},
 		{"share", "queue_list_max_cpu: .nan\n", []string{`f.yaml:1: queue_list_max_cpu: must be a number`}},
 		{"alias", "data_dir: &a /x\nsocket: *a\n", []string{`f.yaml:1: data_dir: anchors`, `f.yaml:2: socket: anchors`}},
@@ -191,12 +193,41 @@ func TestLoad(t *testing.T) {
 
 func TestInstanceLogs(t *testing.T) {
 	in := config.Instance{LogFile: "/l", Journal: &config.Journal{Units: []string{"u"}, Namespace: "n"}}
-	want := []mta.LogSource{{Kind: mta.LogFile, Path: "/l"}, {Kind: mta.LogJournal, Units: []string{"u"}, Namespace: "n"}}
-	if d := cmp.Diff(want, in.Logs()); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
+	if d := cmp.Diff([]mta.LogSource{{Kind: mta.LogFile, Path: "/l"}}, in.Logs()); d != "" {
+		t.Errorf("both named (-want +got):\n%s", d)
+	}
+	in.LogFile = ""
+	if d := cmp.Diff([]mta.LogSource{{Kind: mta.LogJournal, Units: []string{"u"}, Namespace: "n"}}, in.Logs()); d != "" {
+		t.Errorf("journal (-want +got):\n%s", d)
 	}
 	if got := (config.Instance{}).Logs(); got != nil {
 		t.Errorf("got %v, want none", got)
+	}
+}
+
+func TestSocketPath(t *testing.T) {
+	for _, tt := range []struct{ name, socket, dir, want string }{
+		{"of the data directory", "", "/srv/x", "/srv/x/mtawatch.sock"},
+		{"named", "/run/s", "/srv/x", "/run/s"},
+		{"none", "none", "/srv/x", ""},
+		{"no room", "", "/" + strings.Repeat("x", 100), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := (config.Config{Socket: tt.socket, DataDir: tt.dir}).SocketPath(); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestReach(t *testing.T) {
+	for listen, want := range map[string]bool{"": true, "127.0.0.1:1": true, "[::1]:1": true, "localhost:1": true, ":1": false, "0.0.0.0:1": false, "192.0.2.1:1": false} {
+		if got := (config.Config{Listen: listen}).Loopback(); got != want {
+			t.Errorf("%q is loopback: got %t, want %t", listen, got, want)
+		}
+	}
+	if _, err := (config.Config{Timezone: "Mars/Olympus"}).Location(); err == nil || !strings.Contains(err.Error(), "Europe/Berlin") {
+		t.Errorf("an unknown zone: %v", err)
 	}
 }
 

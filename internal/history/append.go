@@ -57,7 +57,7 @@ func (s *Store) noteClock(t mta.Tick, dropped int64) {
 		err = fmt.Errorf("the clock stands at %s, but samples up to %s are stored: nothing is stored until then; if the clock was wrong before, stop, move %s away and start again",
 			t.Time.Format(time.RFC3339), newest.Format(time.RFC3339), s.dir)
 	}
-	if before := s.note(&s.clock, err); err != nil && before == nil {
+	if s.note(&s.clock, err) {
 		s.log.Warn("samples are dropped", "error", err)
 	}
 }
@@ -119,7 +119,7 @@ func (s *Store) compact(db *tsdb.DB, now time.Time) {
 			s.distrust(err)
 		}
 	}
-	if before := s.note(&s.trouble, err); err != nil && before == nil {
+	if s.note(&s.trouble, err) {
 		s.log.Warn("time series stay in memory for now", "error", err)
 	}
 }

@@ -265,12 +265,14 @@ func (s *Store) Trouble() error {
 	return errors.Join(s.clock, s.trouble)
 }
 
-// note sets one of the errors that noteMu guards and gives the one before.
-func (s *Store) note(where *error, err error) (before error) {
+// note sets one of the errors that noteMu guards. News is an error where
+// there was none.
+func (s *Store) note(where *error, err error) (news bool) {
 	s.noteMu.Lock()
 	defer s.noteMu.Unlock()
-	before, *where = *where, err
-	return before
+	news = err != nil && *where == nil
+	*where = err
+	return news
 }
 
 // Close ends the store. What was acknowledged is stored already.

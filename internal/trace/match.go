@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -93,13 +94,68 @@ func appendLower(b []byte, s string) []byte {
 type segment struct {
 	hit      bool // an event of this life names what is looked for
 	over     bool // the message has left; the next event under the id is another's
-	waiting  []view.TraceStep
+	origin   bool // its origin line was seen
+	queued   bool // an event was seen that only follows the origin
+	first    time.Time
+	waiting  []view.TraceStep // their strings are their own
+	bytes    int              // of waiting
+	cut      bool             // more steps came than may wait
 	messages int
 }
 
-// maxWaiting bounds the steps kept of a message that may yet turn out to be
-// the one looked for.
-const maxWaiting = 1000
+// Bounds of the steps kept of messages that may yet turn out to be the ones
+// looked for.
+const (
+	maxWaiting      = 1000     // of one message
+	maxWaitingBytes = 64 << 20 // of all
+)
+
+// sameLife is how long after a message's first line its origin line may come:
+// two programs write the same log, and cleanup may be before smtpd.
+const sameLife = 10 * time.Second
+
+// begins reports whether the event begins another message than the life
+// before it.
+func (s *segment) begins(e *mta.Event) bool {
+	if s.over {
+		return true
+	}
+	if e.Kind != mta.KindOrigin || s.first.IsZero() {
+		return false
+	}
+	after := e.Time.Sub(s.first)
+	return s.origin || s.queued || after > sameLife || after < -sameLife
+}
+
+// forget drops the steps that wait.
+func (r *run) forget(s *segment) {
+	r.waiting -= s.bytes
+	s.waiting, s.bytes = nil, 0
+}
+
+// wait keeps a step of a life of which it is not known whether it was asked
+// for. It is copied, for its text is part of a whole chunk of the log.
+func (r *run) wait(s *segment, step view.TraceStep) {
+	size := 2*len(step.Text) + int(unsafe.Sizeof(step))
+	if len(s.waiting) >= maxWaiting || r.waiting+size > maxWaitingBytes {
+		s.cut = true
+		return
+	}
+	step.Text = strings.Clone(step.Text)
+	cloneStrings(&step.Event)
+	s.waiting = append(s.waiting, step)
+	s.bytes += size
+	r.waiting += size
+}
+
+// cloneStrings gives every string of the event memory of its own.
+func cloneStrings(e *mta.Event) {
+	for _, s := range []*string{&e.Instance, &e.Program, &e.QueueID, &e.RefID, &e.MessageID, &e.From, &e.To, &e.OrigTo,
+		&e.Client.Name, &e.Client.IP, &e.Client.HELO, &e.Client.Path, &e.Relay.Name, &e.Relay.IP, &e.Relay.HELO, &e.Relay.Path,
+		&e.DSN, &e.Reply, &e.Reason, &e.Command, &e.SASLMethod, &e.SASLUser, &e.TLS.Version, &e.TLS.Cipher, &e.TLS.Trust, &e.TLS.Direction, &e.Text} {
+		*s = strings.Clone(*s)
+	}
+}
 
 // lookupID takes the lines that hold the queue id looked for.
 func (r *run) lookupID(f *file, chunk string) error {
@@ -191,9 +247,15 @@ func (r *run) take(f *file, line string, e mta.Event) error {
 		s = &segment{}
 		r.ids[key{strings.Clone(k.instance), strings.Clone(k.id)}] = s
 	}
-	if s.over || e.Kind == mta.KindOrigin && s.hit {
+	if s.begins(&e) {
+		r.forget(s)
 		*s = segment{messages: s.messages}
 	}
+	if s.first.IsZero() {
+		s.first = e.Time
+	}
+	s.origin = s.origin || e.Kind == mta.KindOrigin
+	s.queued = s.queued || e.Kind != mta.KindOrigin && e.Kind != mta.KindMessage
 	if r.Annotate != nil {
 		r.Annotate(&e)
 	}
@@ -201,22 +263,22 @@ func (r *run) take(f *file, line string, e mta.Event) error {
 	if !s.hit && (r.want.event(&e)) {
 		s.hit = true
 		s.messages++
+		r.sum.Limited = r.sum.Limited || s.cut
 		for _, w := range s.waiting {
 			if err := r.give(w); err != nil {
 				return err
 			}
 		}
-		s.waiting = nil
+		r.forget(s)
 	}
 	s.over = e.Kind == mta.KindRemoved
-	if s.hit {
+	switch {
+	case s.hit:
 		return r.give(step)
-	}
-	if e.Kind == mta.KindOrigin {
-		s.waiting = s.waiting[:0] // what came before was another message
-	}
-	if len(s.waiting) < maxWaiting {
-		s.waiting = append(s.waiting, step)
+	case s.over:
+		r.forget(s) // it was another message
+	default:
+		r.wait(s, step)
 	}
 	return nil
 }

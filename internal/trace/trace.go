@@ -47,6 +47,8 @@ type run struct {
 	yield    func(view.TraceStep) bool
 	progress func(view.Progress)
 	state    view.Progress
+	sizes    map[string]int64 // of the logs, as they were at the beginning
+	waiting  int              // bytes of the steps that wait in all segments
 	ended    bool
 }
 
@@ -65,7 +67,7 @@ func (t *Tracer) Run(ctx context.Context, q view.TraceQuery, yield func(view.Tra
 	if progress == nil {
 		progress = func(view.Progress) {}
 	}
-	r := &run{Tracer: t, q: q, want: newMatcher(q.Text), ids: make(map[key]*segment), yield: yield, progress: progress}
+	r := &run{Tracer: t, q: q, want: newMatcher(q.Text), ids: make(map[key]*segment), sizes: make(map[string]int64), yield: yield, progress: progress}
 	files := r.files()
 	r.sum.Files = files
 	if r.want.queueID {
@@ -74,7 +76,8 @@ func (t *Tracer) Run(ctx context.Context, q view.TraceQuery, yield func(view.Tra
 		}
 	}
 	r.sum.Lines, r.sum.Bytes = 0, 0 // what is read twice counts once
-	r.state.Total *= 2
+	size := r.size(files)
+	r.state.Total = r.state.Done + 2*size
 	if err := r.pass(ctx, files, r.learn); err != nil {
 		return r.finish(err)
 	}
@@ -84,6 +87,8 @@ func (t *Tracer) Run(ctx context.Context, q view.TraceQuery, yield func(view.Tra
 		r.sum.Bytes = max(read, r.sum.Bytes-read)
 		return r.finish(err)
 	}
+	r.state.Done = r.state.Total // there is nothing to read again
+	r.progress(r.state)
 	return r.finish(nil)
 }
 
@@ -109,10 +114,20 @@ func (r *run) files() []string {
 		if info.ModTime().Before(r.q.Since) {
 			continue
 		}
-		r.state.Total += info.Size()
+		r.sizes[f] = info.Size()
 		list = append(list, f)
 	}
+	r.state.Total = r.size(list)
 	return list
+}
+
+// size gives the bytes of the logs as they lie on disk.
+func (r *run) size(files []string) int64 {
+	var n int64
+	for _, f := range files {
+		n += r.sizes[f]
+	}
+	return n
 }
 
 // chunkFunc takes whole lines of one log.
@@ -138,9 +153,7 @@ func (r *run) pass(ctx context.Context, files []string, f chunkFunc) error {
 		if err != nil {
 			r.unread(err)
 		}
-		if info, err := os.Stat(path); err == nil {
-			done += info.Size()
-		}
+		done += r.sizes[path]
 		r.state.Done = done
 		r.progress(r.state)
 	}
@@ -197,9 +210,7 @@ func (r *run) read(ctx context.Context, path string, parser adapter.Parser, f ch
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if r.state.Done < begin+info.Size() {
-			r.state.Done = min(r.state.Done+int64(n), begin+info.Size())
-		}
+		r.state.Done = min(r.state.Done+int64(n), begin+r.sizes[path])
 		r.progress(r.state)
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			return nil

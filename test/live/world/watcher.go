@@ -136,13 +136,14 @@ func (w *Watcher) Log() string {
 	return string(b[max(0, len(b)-3000):])
 }
 
-// Run runs another mtawatch command and gives its output and exit status.
+// Run runs another mtawatch command, which finds this watcher by its data
+// directory, and gives its output and exit status.
 // Only a command that could not be run, or took a minute, is an error.
 func (w *Watcher) Run(args ...string) (stdout, stderr []byte, code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var o, e bytes.Buffer
-	cmd := exec.CommandContext(ctx, w.Binary, args...)
+	cmd := exec.CommandContext(ctx, w.Binary, append([]string{"--data-dir", w.DataDir}, args...)...)
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err = cmd.Run()
 	var exit *exec.ExitError
