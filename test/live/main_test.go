@@ -20,7 +20,7 @@ import (
 var box *world.Box
 
 func TestMain(m *testing.M) {
-	setup := world.Setup{Tools: append(world.JournalTools(), world.ExporterTools()...), Prepare: prepare}
+	setup := world.Setup{Tools: append(world.JournalTools(), append(world.ExporterTools(), world.SyslogTools()...)...), Prepare: prepare}
 	os.Exit(world.Run(setup, func(b *world.Box) int {
 		box = b
 		return m.Run()

@@ -48,10 +48,10 @@ func newBox(shared string) (*Box, error) {
 	return b, nil
 }
 
-// mounts gives the world its own scratch space, /run, /dev (so that no
-// system log is reachable), resolver and hosts file.
+// mounts gives the world its own scratch space, /run, /var/log and /dev (so
+// that no system log is reachable), resolver and hosts file.
 func (b *Box) mounts() error {
-	for _, m := range []struct{ dir, opt string }{{b.Dir, "mode=0755,size=70%"}, {"/run", "mode=0755"}} {
+	for _, m := range []struct{ dir, opt string }{{b.Dir, "mode=0755,size=70%"}, {"/run", "mode=0755"}, {"/var/log", "mode=0755"}} {
 		if err := unix.Mount("tmpfs", m.dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, m.opt); err != nil {
 			return fmt.Errorf("mount tmpfs on %s: %w", m.dir, err)
 		}
