@@ -95,7 +95,7 @@ func wantBlind(t *testing.T, w *world.Watcher, source, kind string) {
 			return err
 		}
 		var answer struct {
-			Blind []struct{ Source, Kind string }
+			Blind []struct{ Source, Kind string } `json:"blind_spots"`
 		}
 		if err := json.Unmarshal(b, &answer); err != nil {
 			return err
