@@ -16,17 +16,9 @@ import (
 // store, places and counters into the state store. The figure is all CPU time
 // of the process, from its start until every line is counted.
 func (r *bench) belt() error {
-	want, err := size("BENCH_BYTES", 1<<30)
-	if err != nil {
-		return err
-	}
-	l, err := r.record()
-	if err != nil {
-		return err
-	}
 	name := filepath.Join(r.dir, "belt.log")
 	defer os.Remove(name)
-	n, err := generate(l, name, want)
+	n, err := r.makeLog(name)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,19 @@ func (r *bench) record() (*genlog.Log, error) {
 	return r.log, err
 }
 
+// makeLog writes a log of BENCH_BYTES from recorded lines and gives its size.
+func (r *bench) makeLog(name string) (int64, error) {
+	want, err := size("BENCH_BYTES", 1<<30)
+	if err != nil {
+		return 0, err
+	}
+	l, err := r.record()
+	if err != nil {
+		return 0, err
+	}
+	return generate(l, name, want)
+}
+
 // generate writes a long log file.
 func generate(l *genlog.Log, name string, size int64) (int64, error) {
 	f, err := os.Create(name)
@@ -72,17 +85,9 @@ func generate(l *genlog.Log, name string, size int64) (int64, error) {
 }
 
 func (r *bench) parse() error {
-	want, err := size("BENCH_BYTES", 1<<30)
-	if err != nil {
-		return err
-	}
-	l, err := r.record()
-	if err != nil {
-		return err
-	}
 	name := filepath.Join(r.dir, "mail.log")
 	defer os.Remove(name)
-	n, err := generate(l, name, want)
+	n, err := r.makeLog(name)
 	if err != nil {
 		return err
 	}
