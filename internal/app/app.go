@@ -83,10 +83,11 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	g.Go(func() error { return watch.run(ctx) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })
-	log.Info("watching", "instances", names(belt.Instances()), "data", cfg.DataDir, "interval", cfg.Interval)
+	log.Info("started", "data", cfg.DataDir, "interval", cfg.Interval)
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
+	log.Info("stopped; what was counted is stored", "data", cfg.DataDir)
 	return nil
 }
 

@@ -164,6 +164,7 @@ func (r *runner) detect(ctx context.Context) error {
 		}
 		if !r.lists[in.Name] {
 			r.lists[in.Name] = true
+			r.Logger.Info("watching", "mta", in.MTA, "instance", in.Name, "queue", in.QueueDir, "running", in.Running)
 			r.group.Go(func() error { return r.listQueue(ctx, in.Name) })
 			r.group.Go(func() error {
 				return every(ctx, r.Belt.cfg.Interval, func(ctx context.Context) error { r.countQueue(ctx, in.Name); return nil })
