@@ -30,7 +30,6 @@ import (
 // Run is the daemon: it watches until ctx ends, then stores what is counted
 // and gives nil. It is deliberately one straight line.
 func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
-	defer collectOften()()
 	loc, err := cfg.Location()
 	if err != nil {
 		return err
@@ -81,6 +80,7 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		log.Info("serving", "address", d.Addr().String(), "messages", d.messages)
 		g.Go(func() error { return serve(ctx, d, handler(src, series, cfg, log, d.messages, also)) })
 	}
+	g.Go(func() error { return collect(ctx, belt) })
 	g.Go(func() error { return watch.run(ctx) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })
 	log.Info("started", "data", cfg.DataDir, "interval", cfg.Interval)

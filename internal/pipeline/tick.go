@@ -106,6 +106,13 @@ func (b *Belt) clock(now time.Time) {
 	b.clockBad = nil
 }
 
+// CaughtUp reports whether sources are followed and each has been at its end.
+func (b *Belt) CaughtUp() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.sources) > 0 && b.live()
+}
+
 // live reports whether every source has been at its end since the start.
 func (b *Belt) live() bool {
 	for _, s := range b.sources {
