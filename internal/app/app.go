@@ -63,12 +63,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	defer closing(log, "connection watch", watch.Close)
 	live := pipeline.Live{Belt: belt, Machine: watch, Adapters: adapters, Detect: detector(cfg, machine, adapters), Ports: cfg.Ports,
 		Tail: tail.Config{Logger: log, BatchBytes: 256 << 10}, ListEvery: cfg.ListInterval, ListShare: cfg.ListMaxCPU, Listing: also.listing(), Logger: log}
-	if exits, err := machine.NewExitWatcher(); err != nil {
-		log.Warn("process ends are seen at the next reading only", "error", err)
-	} else {
-		live.Exits = exits
-		defer closing(log, "exit watch", exits.Close)
-	}
+	exits, endExits := exitWatch(machine, log)
+	defer endExits()
+	live.Exits = exits
 	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
 
 	g, ctx := errgroup.WithContext(ctx)
@@ -89,6 +86,17 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	log.Info("stopped; what was counted is stored", "data", cfg.DataDir)
 	return nil
+}
+
+// exitWatch learns from the kernel when a process ends; nil where it cannot.
+// The function ends the watch.
+func exitWatch(m *host.Machine, log *slog.Logger) (pipeline.Exits, func()) {
+	w, err := m.NewExitWatcher()
+	if err != nil {
+		log.Warn("process ends are seen at the next reading only", "error", err)
+		return nil, func() {}
+	}
+	return w, func() { closing(log, "exit watch", w.Close) }
 }
 
 // knownMTAs refuses a configured instance of a mail server that no adapter
