@@ -84,6 +84,7 @@ func (f *follower) step(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	fresh := len(f.cur.head) == 0 && f.cur.z == nil && len(f.chain) == 0
+	first := f.cur.lines.off == 0 && f.cur.z == nil && len(f.chain) == 1
 	text, cut, err := f.cur.next(f.cfg.BatchBytes)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -97,6 +98,12 @@ func (f *follower) step(ctx context.Context) (bool, error) {
 		f.setBlind(mta.BlindFailing, err.Error(), "check the disk and file system below "+f.src.Path)
 		return false, nil
 	case fresh && f.overtaken():
+		return true, nil
+	case first && text != "" && f.chain[0].z == nil && f.chain[0].holds(f.cur.head, 0):
+		// It was empty when it was found, and is a copy of the log that is being
+		// made: what it holds is read from the log, as long as that is there.
+		f.cur.close()
+		f.cur, f.chain = f.chain[0], nil
 		return true, nil
 	case text == "":
 		return true, nil

@@ -327,3 +327,47 @@ func FuzzPlace(f *testing.F) {
 		}
 	})
 }
+
+// TestCopyBegun starts while a copytruncate has made its copy and not yet
+// filled it: the lines are read from the log, and not again from the copy.
+func TestCopyBegun(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "mail.log")
+	lines := func(from, to int) (s string) {
+		for i := from; i < to; i++ {
+			s += fmt.Sprintf("line %06d\n", i)
+		}
+		return s
+	}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(log, lines(0, 50))
+	write(log+".1", "")
+	f := &follower{cfg: Config{StartRotated: true}.withDefaults(), src: mta.LogSource{Kind: mta.LogFile, Path: log}}
+	defer f.closeAll()
+	var got strings.Builder
+	f.sink = takes(func(b Batch) { got.WriteString(b.Text) })
+	if !f.begin() || len(f.chain) != 1 {
+		t.Fatalf("the chain has %d files after the first, want 1: the copy and the log", len(f.chain))
+	}
+	write(log+".1", lines(0, 30)+"lin") // the copy goes on
+	for range 20 {
+		if _, err := f.step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got.String() != lines(0, 50) {
+		t.Errorf("got %q", got.String())
+	}
+}
+
+// takes is a sink of batches alone.
+type takes func(Batch)
+
+func (f takes) Batch(_ context.Context, b Batch) error { f(b); return nil }
+func (takes) Blind(string, *mta.BlindSpot)             {}
+func (takes) Idle(context.Context, string) error       { return nil }
