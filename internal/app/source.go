@@ -214,6 +214,9 @@ func (s *Source) adapter(name string) *adapter.Adapter {
 // somebody waits for it.
 const listTime = 30 * time.Second
 
+// askedFor is how long a queue that was read for a question stands for now.
+const askedFor = time.Minute
+
 // readQueue counts and lists one queue now and gives it to the belt, which
 // may be that it failed. When the asker leaves meanwhile nothing was found
 // out: the belt keeps what it has, and the answer is false.
@@ -229,11 +232,7 @@ func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter
 	if lerr != nil && within.Err() != nil {
 		lerr = fmt.Errorf("list queue: no whole answer within %s: %w", listTime, lerr)
 	}
-	t := pipeline.QueueTable{Time: now, Table: table, Took: time.Since(now)}
-	if lerr != nil {
-		t.Failed = lerr.Error()
-	}
-	b.SetQueueTable(in.Name, t)
+	b.SetQueueTable(in.Name, pipeline.Listed(now, askedFor, table, counts, lerr))
 	switch {
 	case err == nil:
 	case lerr == nil:
@@ -241,7 +240,7 @@ func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter
 	default:
 		q = mta.Queue{Time: now, Instance: in.Name, Unknown: err.Error()}
 	}
-	b.SetQueue(q, time.Minute)
+	b.SetQueue(q, askedFor)
 	return true
 }
 

@@ -64,13 +64,22 @@ type Belt struct {
 
 // QueueTable is the last listing of one instance's queue.
 type QueueTable struct {
-	Time   time.Time     // when the listing was read
-	Table  qshape.Table  // by destination and age
-	Counts mta.Queue     // by queue, with bytes and oldest
-	Took   time.Duration //
-	Until  time.Time     // how long it may stand for now
-	Failed string        // why there is no newer one
-	Since  time.Time     // Failed: since when
+	Time   time.Time    // when the listing was read
+	Table  qshape.Table // by destination and age
+	Counts mta.Queue    // by queue, with bytes and oldest
+	Until  time.Time    // how long it may stand for now
+	Failed string       // why there is no newer one
+	Since  time.Time    // Failed: since when
+}
+
+// Listed makes the table of a listing that began at a moment and may stand
+// for now for a time; err is why there is none.
+func Listed(began time.Time, valid time.Duration, table qshape.Table, counts mta.Queue, err error) QueueTable {
+	t := QueueTable{Time: began, Until: began.Add(valid), Table: table, Counts: counts}
+	if err != nil {
+		t.Failed = err.Error()
+	}
+	return t
 }
 
 // ErrStore says that a commit to a store failed; what was to be committed

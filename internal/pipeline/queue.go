@@ -60,13 +60,9 @@ func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapt
 	if ctx.Err() != nil {
 		return
 	}
-	t := QueueTable{Time: now, Table: table, Counts: counts, Took: time.Since(now)}
-	valid := 2*max(r.ListEvery, time.Duration(float64(t.Took)/r.ListShare)) + time.Minute
-	t.Until = now.Add(valid)
+	valid := 2*max(r.ListEvery, time.Duration(float64(time.Since(now))/r.ListShare)) + time.Minute
+	t := Listed(now, valid, table, counts, err)
 	end(t.Until, err)
-	if err != nil {
-		t.Failed = err.Error()
-	}
 	r.Belt.SetQueueTable(in.Name, t)
 	_, cerr := sample.Count(ctx, r.Machine, a, in, now)
 	if !errors.Is(cerr, sample.ErrTooDear) {

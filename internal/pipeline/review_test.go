@@ -78,8 +78,8 @@ func TestBehindIsUnknown(t *testing.T) {
 func TestListingCompletesCount(t *testing.T) {
 	b := newBelt(t, nil, nil)
 	b.SetQueue(mta.Queue{Time: noon, Instance: "postfix", Queues: []mta.QueueCount{{Name: "deferred", Messages: 7, Bytes: mta.UnknownBytes}, {Name: "active", Bytes: 0}}}, time.Hour)
-	list := QueueTable{Time: noon, Until: noon.Add(time.Minute), Table: qshape.New(10).Table(noon),
-		Counts: mta.Queue{Queues: []mta.QueueCount{{Name: "deferred", Messages: 6, Bytes: 6000, Oldest: noon.Add(-time.Hour)}}}}
+	list := Listed(noon, time.Minute, qshape.New(10).Table(noon),
+		mta.Queue{Queues: []mta.QueueCount{{Name: "deferred", Messages: 6, Bytes: 6000, Oldest: noon.Add(-time.Hour)}}}, nil)
 	b.SetQueueTable("postfix", list)
 	wantMetric(t, b, noon, 6000, "mta_queue_bytes", `queue="deferred"`)
 	wantMetric(t, b, noon, 3600, "mta_queue_oldest_age_seconds", `queue="deferred"`)
