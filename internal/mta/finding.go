@@ -83,18 +83,74 @@ const (
 
 // Finding is one incident: what is wrong, since when, why, and what to do.
 type Finding struct {
+	ID         string        `json:"id,omitempty"` // given when it opens; names this one incident for good
 	Code       FindingCode   `json:"code"`
-	Title      string        `json:"title"`
+	Title      string        `json:"title"` // one line, with the subject and the main number in it
 	Severity   Severity      `json:"severity"`
 	Instance   string        `json:"instance,omitempty"`
-	Since      time.Time     `json:"since"` // when the change began, not when it was noticed
-	Noticed    time.Time     `json:"noticed"`
-	Cause      string        `json:"cause"` // one sentence
+	Subject    string        `json:"subject,omitempty"` // what it is about where there may be several: a destination, a queue, a port, an address, a role, a source
+	Since      time.Time     `json:"since"`             // when the change began, not when it was noticed
+	Noticed    time.Time     `json:"noticed,omitzero"`
+	End        time.Time     `json:"end,omitzero"`      // zero while it is open
+	Cause      string        `json:"cause"`             // one sentence
+	Reason     Cause         `json:"reason,omitempty"`  // the cause in one word of the vocabulary, where it has one
+	Score      float64       `json:"score,omitempty"`   // rarity of the strongest reading (log10 of its return period in hours); 0 with direct evidence
 	Evidence   []Evidence    `json:"evidence"`
 	RuledOut   []string      `json:"ruled_out,omitempty"`
 	Advice     []string      `json:"advice"`
-	Confidence float64       `json:"confidence"` // 0 to 1
+	Avoid      []string      `json:"avoid,omitempty"` // what not to do
+	Confidence float64       `json:"confidence"`      // 0 to 1
 	DependsOn  []FindingCode `json:"depends_on,omitempty"`
+	Folded     []Finding     `json:"folded,omitempty"` // its consequences, told with it and not apart
+}
+
+// Sign is one of the vital signs, or what stands beside them.
+type Sign string
+
+// The signs by which findings are ordered.
+const (
+	SignQueues      Sign = "queues"
+	SignFailures    Sign = "failures"
+	SignConnections Sign = "connections"
+	SignDaemons     Sign = "daemons"
+	SignTraffic     Sign = "traffic"
+	SignMonitor     Sign = "monitor"
+)
+
+// findingCodes is the vocabulary's table of findings, in its order.
+var findingCodes = [...]struct {
+	sign  Sign
+	codes []FindingCode
+}{
+	{SignQueues, []FindingCode{FindingQueueGrowing, FindingQueueNotDraining, FindingQueueOldMail, FindingMailHeld, FindingDiskFilling}},
+	{SignFailures, []FindingCode{FindingDestinationTimingOut, FindingDestinationRefusing, FindingProviderThrottling, FindingBlocklisted,
+		FindingOwnDNSDead, FindingNetworkBroken, FindingOwnResourceFailing, FindingBounceSurge}},
+	{SignConnections, []FindingCode{FindingFloodOneSource, FindingFloodManySources, FindingSYNBacklog, FindingCloseWaitLeak,
+		FindingAcceptQueueOverflow, FindingServerProcessOverage, FindingProcessLimitReached}},
+	{SignDaemons, []FindingCode{FindingDispatcherDown, FindingJobControllerDown, FindingDaemonDuplicate, FindingDaemonFlapping}},
+	{SignTraffic, []FindingCode{FindingMailStopped, FindingSenderBurst, FindingMailLoop}},
+	{SignMonitor, []FindingCode{FindingBlindSpot}},
+}
+
+// FindingCodes lists every finding code in the vocabulary's order.
+func FindingCodes() []FindingCode {
+	var list []FindingCode
+	for _, s := range findingCodes {
+		list = append(list, s.codes...)
+	}
+	return list
+}
+
+// Sign gives the sign that a finding belongs to, "" for an unknown code.
+func (c FindingCode) Sign() Sign {
+	for _, s := range findingCodes {
+		for _, code := range s.codes {
+			if code == c {
+				return s.sign
+			}
+		}
+	}
+	return ""
 }
 
 // Evidence is one proof: a number with its normal range, or log lines.

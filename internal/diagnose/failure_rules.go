@@ -1,0 +1,3 @@
+package diagnose
+
+func failureRules() []Rule { return nil }
