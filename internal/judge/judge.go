@@ -1,9 +1,15 @@
 // Package judge is the belt from the samples on: readings go in, step by
 // step; what opened, changed and was resolved comes out. The live host, old
 // logs and series from a file run the same Engine.
+//
+//	mta.Reading ─► signals ─► detect.Set ─► diagnose.Case ─► rules ─► alert.Book ─► alert.Change
 package judge
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/alert"
@@ -22,17 +28,68 @@ type Config struct {
 
 // Engine judges one host. One goroutine uses it.
 type Engine struct {
-	set  *detect.Set
-	book *alert.Book
+	set   *detect.Set
+	book  *alert.Book
+	rules []diagnose.Rule
+	model model
+	last  time.Time
+	found []diagnose.Candidate // reused from step to step
 }
 
 // New makes an Engine that has seen nothing.
 func New(cfg Config) *Engine {
-	return &Engine{set: detect.New(detect.Config{Location: cfg.Location, Step: cfg.Step}), book: alert.New(cfg.Alert)}
+	if cfg.Facts == nil {
+		cfg.Facts = diagnose.NoFacts{}
+	}
+	if cfg.Step <= 0 {
+		cfg.Step = 10 * time.Second
+	}
+	set := detect.New(detect.Config{Location: cfg.Location, Step: cfg.Step})
+	return &Engine{set: set, book: alert.New(cfg.Alert), rules: diagnose.Rules(), model: newModel(set, cfg)}
 }
 
 // Step judges one moment. A reading that is not after the last is dropped.
-func (e *Engine) Step(r mta.Reading) []alert.Change { return nil }
+func (e *Engine) Step(r mta.Reading) []alert.Change {
+	if !r.Time.After(e.last) {
+		return nil
+	}
+	e.last = r.Time
+	e.set.Begin(r.Time)
+	e.model.feed(&r)
+	e.set.End()
+	changes := e.judge(r.Time)
+	e.set.Incident(e.harmed())
+	return changes
+}
+
+// Glance judges the facts once more between two steps: the end of a process
+// must not wait for the next. Signals keep the values of the last step.
+func (e *Engine) Glance(now time.Time) []alert.Change {
+	if now.Before(e.last) || e.last.IsZero() {
+		return nil
+	}
+	return e.judge(now)
+}
+
+func (e *Engine) judge(now time.Time) []alert.Change {
+	c := &e.model.Case
+	c.Now = now
+	e.found = e.found[:0]
+	for i := range e.rules {
+		e.found = append(e.found, e.rules[i].Judge(c)...)
+	}
+	return e.book.Step(now, e.found)
+}
+
+// harmed reports whether something is open that must not be learned as normal.
+func (e *Engine) harmed() bool {
+	for _, f := range e.book.Open() {
+		if f.Severity == mta.SeverityWarning || f.Severity == mta.SeverityCritical {
+			return true
+		}
+	}
+	return false
+}
 
 // Open lists the open findings, the worst first.
 func (e *Engine) Open() []mta.Finding { return e.book.Open() }
@@ -44,18 +101,85 @@ func (e *Engine) Past() []mta.Finding { return e.book.Past() }
 func (e *Engine) Learned() time.Duration { return e.set.Learned() }
 
 // Normal gives the normal range of a series now, by its key; ok is false
-// while none is known. A counter's range is in events a minute.
-func (e *Engine) Normal(series string) (b mta.Baseline, ok bool) { return mta.Baseline{}, false }
+// while none is known. A counter's range is in events a minute. Besides the
+// series that are fed, sums are known under the same name with fewer labels:
+// mta_queue_messages{instance}, mta_delivery_attempts_total{instance} and
+// {instance,status}, mta_inbound_connections{instance,port}.
+func (e *Engine) Normal(series string) (b mta.Baseline, ok bool) {
+	g := e.model.named[series]
+	b = g.Range()
+	b.Series = series
+	return b, b.LearnedFrom > 0
+}
+
+// Normals calls yield with each series of which a normal range is known, in
+// the order of their keys.
+func (e *Engine) Normals(yield func(mta.Baseline) bool) {
+	for _, key := range sortedKeys(e.model.named) {
+		_, now := e.model.named[key].Value()
+		if b, ok := e.Normal(key); ok && now && !yield(b) {
+			return
+		}
+	}
+}
 
 // Anomalies lists the series that are not what they normally are, most rare first.
-func (e *Engine) Anomalies() []mta.Anomaly { return nil }
+func (e *Engine) Anomalies() []mta.Anomaly {
+	var list []mta.Anomaly
+	for g := range e.set.All {
+		r := strangest(g)
+		if !r.Noted() {
+			continue
+		}
+		v, _ := g.Value()
+		b := g.Range()
+		list = append(list, mta.Anomaly{Series: e.model.series(g), Since: g.Since(r), Time: e.last, Value: v, Low: b.Low, High: b.High, Rarity: r.L})
+	}
+	slices.SortFunc(list, func(a, b mta.Anomaly) int {
+		return cmp.Or(cmp.Compare(b.Rarity, a.Rarity), strings.Compare(a.Series, b.Series))
+	})
+	return list
+}
+
+func strangest(g *detect.Signal) detect.Rarity {
+	r := g.Up()
+	for _, o := range [...]detect.Rarity{g.Down(), g.Silent()} {
+		if o.L > r.L {
+			r = o
+		}
+	}
+	return r
+}
 
 // Scores calls yield with the score, 0 to 1, of each generic gauge that had a value in the last step.
-func (e *Engine) Scores(yield func(series *mta.Series, score float64) bool) {}
+func (e *Engine) Scores(yield func(series *mta.Series, score float64) bool) {
+	for _, g := range e.model.generic {
+		if g.at.Equal(e.last) && !yield(g.series, g.signal.Score()) {
+			return
+		}
+	}
+}
+
+// The records that Flush hands out begin with what they are of.
+const (
+	keySignal  = "signal/"
+	keyFinding = "finding/"
+)
 
 // Flush hands out what is to be kept and has changed since the last Flush.
-func (e *Engine) Flush(put func(key string, value []byte), del func(key string)) {}
+func (e *Engine) Flush(put func(key string, value []byte), del func(key string)) {
+	e.set.Flush(func(k string, v []byte) { put(keySignal+k, v) }, func(k string) { del(keySignal + k) })
+	e.book.Flush(func(k string, v []byte) { put(keyFinding+k, v) }, func(k string) { del(keyFinding + k) })
+}
 
 // Load takes back what Flush gave; what was learned is merged with what the
 // Engine has learned itself.
-func (e *Engine) Load(key string, value []byte) error { return nil }
+func (e *Engine) Load(key string, value []byte) error {
+	if k, ok := strings.CutPrefix(key, keySignal); ok {
+		return e.set.Load(k, value)
+	}
+	if k, ok := strings.CutPrefix(key, keyFinding); ok {
+		return e.book.Load(k, value)
+	}
+	return fmt.Errorf("load %q: not a record of judgement", key)
+}
