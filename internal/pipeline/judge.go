@@ -1,6 +1,9 @@
 package pipeline
 
 import (
+	"context"
+	"fmt"
+	"iter"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/alert"
@@ -271,4 +274,23 @@ func (b *Belt) WantReach() []string {
 	}
 	clear(b.judgement.wanted)
 	return list
+}
+
+// Learn stores what an engine makes of readings, as a daemon that had watched
+// them would have: a belt that is restored from db then knows what is normal.
+// Only the zone and the interval of cfg are used.
+func Learn(ctx context.Context, db StateStore, cfg Config, readings iter.Seq[mta.Reading]) error {
+	e := judge.New(judge.Config{Location: cfg.Location, Step: cfg.Interval})
+	for r := range readings {
+		e.Step(r)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	batch := new(state.Batch)
+	e.Flush(func(k string, v []byte) { batch.Put(BucketJudge, k, v) }, func(string) {})
+	if err := db.Commit(ctx, batch); err != nil {
+		return fmt.Errorf("store what was learned: %w", err)
+	}
+	return nil
 }
