@@ -11,6 +11,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/alert"
 	"github.com/mtawatch/mtawatch/internal/classify"
 	"github.com/mtawatch/mtawatch/internal/diagnose"
+	"github.com/mtawatch/mtawatch/internal/judge"
 	"github.com/mtawatch/mtawatch/internal/meter"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/qshape"
@@ -32,8 +33,10 @@ type Config struct {
 	Judge       bool                 // judge each tick: what is normal, what is wrong
 	Found       func([]alert.Change) // gets what opened, changed and was resolved, of past time too; it must not call the belt. nil: none
 	Replay      bool                 // only old logs are read: what is measured otherwise is counted from them
-	Past        func(mta.Reading)    // gets what is known of each past step once it is judged; it must not keep the samples nor call the belt. nil: none
-	Observe     func(track.Fact)     // gets every fact once it is counted; it must not call the belt. nil: none
+	// Past gets what is known of each past step once it is judged, and the engine that judged it (nil
+	// without Judge) to be asked only. It must not keep the samples nor call the belt. nil: none.
+	Past    func(mta.Reading, *judge.Engine)
+	Observe func(track.Fact) // gets every fact once it is counted; it must not call the belt. nil: none
 }
 
 // Belt runs the stages over what the sources bring. Its methods may be called

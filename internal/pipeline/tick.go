@@ -72,7 +72,7 @@ func (b *Belt) closePast(at time.Time) {
 	b.news = false
 	b.judgePast(r)
 	if b.cfg.Past != nil {
-		b.cfg.Past(r)
+		b.cfg.Past(r, b.judgement.engine)
 	}
 }
 
