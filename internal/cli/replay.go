@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
-	"github.com/mtawatch/mtawatch/internal/replay"
+	logs "github.com/mtawatch/mtawatch/internal/replay"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -42,8 +42,8 @@ func (t *tool) replayCommand() *cobra.Command {
 	return c
 }
 
-func (t *tool) replay(ctx context.Context, f replayFlags, logs []string) error {
-	if len(logs) == 0 {
+func (t *tool) replay(ctx context.Context, f replayFlags, files []string) error {
+	if len(files) == 0 {
 		return view.Advise(errors.New("replay needs logs"), "name them: mtawatch replay /var/log/mail.log*")
 	}
 	cfg, err := f.settings()
@@ -54,7 +54,7 @@ func (t *tool) replay(ctx context.Context, f replayFlags, logs []string) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(fewCollections / 3))
 	progress := &bar{p: t.err}
 	cfg.Progress = func(p view.Progress) { progress.show(p.What, p.Done, p.Total) }
-	r, err := replay.Run(ctx, cfg, logs)
+	r, err := logs.Run(ctx, cfg, files)
 	progress.clear()
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (t *tool) replay(ctx context.Context, f replayFlags, logs []string) error {
 	return nil
 }
 
-func (t *tool) replayOut(f replayFlags, r *replay.Report, zone *time.Location) error {
+func (t *tool) replayOut(f replayFlags, r *logs.Report, zone *time.Location) error {
 	switch {
 	case f.html == "-":
 		return r.Page(t.out.w, clean)
@@ -87,7 +87,7 @@ func (t *tool) replayOut(f replayFlags, r *replay.Report, zone *time.Location) e
 	return nil
 }
 
-func writePage(path string, r *replay.Report) error {
+func writePage(path string, r *logs.Report) error {
 	out, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write page: %w", err)
@@ -99,12 +99,12 @@ func writePage(path string, r *replay.Report) error {
 }
 
 // settings checks the flags.
-func (f replayFlags) settings() (replay.Config, error) {
+func (f replayFlags) settings() (logs.Config, error) {
 	a, p, err := f.config()
 	if err != nil {
-		return replay.Config{}, err
+		return logs.Config{}, err
 	}
-	cfg := replay.Config{Adapter: a, Location: p.Location, Year: f.year, Step: f.step}
+	cfg := logs.Config{Adapter: a, Location: p.Location, Year: f.year, Step: f.step}
 	if f.step < time.Second || f.step > time.Hour {
 		return cfg, view.Advise(fmt.Errorf("--step %s is out of range", f.step), "give 1s to 1h")
 	}
@@ -134,7 +134,7 @@ func momentFlag(name, s string, zone *time.Location) (time.Time, error) {
 }
 
 // replayText prints the incidents for people.
-func (t *tool) replayText(r *replay.Report, zone *time.Location) {
+func (t *tool) replayText(r *logs.Report, zone *time.Location) {
 	at := func(m time.Time) string { return m.In(zone).Format("2006-01-02 15:04:05") }
 	for _, f := range r.Incidents {
 		t.incidentText(&f, at)
