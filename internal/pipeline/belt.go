@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/alert"
 	"github.com/mtawatch/mtawatch/internal/classify"
+	"github.com/mtawatch/mtawatch/internal/diagnose"
+	"github.com/mtawatch/mtawatch/internal/judge"
 	"github.com/mtawatch/mtawatch/internal/meter"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/qshape"
@@ -27,7 +30,13 @@ type Config struct {
 	History     HistoryStore
 	Logger      *slog.Logger
 	Adapters    []adapter.Adapter
-	Observe     func(track.Fact) // gets every fact once it is counted; it must not call the belt. nil: none
+	Judge       bool                 // judge each tick: what is normal, what is wrong
+	Found       func([]alert.Change) // gets what opened, changed and was resolved, of past time too; it must not call the belt. nil: none
+	Replay      bool                 // only old logs are read: what is measured otherwise is counted from them
+	// Past gets what is known of each past step once it is judged, and the engine that judged it (nil
+	// without Judge) to be asked only. It must not keep the samples nor call the belt. nil: none.
+	Past    func(mta.Reading, *judge.Engine)
+	Observe func(track.Fact) // gets every fact once it is counted; it must not call the belt. nil: none
 }
 
 // Belt runs the stages over what the sources bring. Its methods may be called
@@ -60,6 +69,15 @@ type Belt struct {
 	clockBad  *mta.BlindSpot
 	events    []mta.Event // reused from line to line
 	lastTick  time.Time
+
+	judgement judgement
+	warnings  map[string][]diagnose.Warning // by instance, oldest first; bounded
+	disks     map[string]Disk               // by instance
+
+	past         *past            // of what logs that are read late tell; nil when nobody wants to know
+	news         bool             // an event was counted since the last past tick
+	storedPast   time.Time        // the last past tick that history was given
+	closedBefore map[uint16]int64 // connections that ended before the live watch began, by port
 }
 
 // QueueTable is the last listing of one instance's queue.
@@ -103,7 +121,7 @@ func New(cfg Config) *Belt {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Belt{
+	b := &Belt{
 		cfg:     cfg,
 		log:     cfg.Logger,
 		tracker: track.New(track.Config{MaxMessages: cfg.MaxMessages}, classify.New()),
@@ -113,7 +131,17 @@ func New(cfg Config) *Belt {
 		shapes:  make(map[string]*QueueTable),
 		procs:   make(map[string]*processView),
 		gauges:  newGaugeSeries(),
+
+		warnings: make(map[string][]diagnose.Warning),
+		disks:    make(map[string]Disk),
+
+		closedBefore: make(map[uint16]int64),
 	}
+	if cfg.History != nil || cfg.Judge || cfg.Replay {
+		b.past = newPast()
+	}
+	b.startJudge()
+	return b
 }
 
 // SetInstances tells the belt which MTA instances it watches. Series of a

@@ -33,6 +33,18 @@ func (g *gaugeSeries) next() {
 	}
 }
 
+// of gives the one copy of a series.
+func (g *gaugeSeries) of(x mta.Series) *mta.Series {
+	k := x.Key()
+	p := g.byKey[k]
+	if p == nil {
+		p = &gauge{series: x}
+		g.byKey[k] = p
+	}
+	p.round = g.round
+	return &p.series
+}
+
 // sampler appends the samples of one tick.
 type sampler struct {
 	g   *gaugeSeries
@@ -44,15 +56,8 @@ func (s *sampler) put(counter bool, name string, v float64, pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		labels = append(labels, mta.Label{Name: pairs[i], Value: pairs[i+1]})
 	}
-	x := mta.Series{Name: name, Labels: labels, Counter: counter}
-	k := x.Key()
-	p := s.g.byKey[k]
-	if p == nil {
-		p = &gauge{series: x}
-		s.g.byKey[k] = p
-	}
-	p.round = s.g.round
-	s.dst = append(s.dst, mta.Sample{Series: &p.series, Value: v})
+	x := s.g.of(mta.Series{Name: name, Labels: labels, Counter: counter})
+	s.dst = append(s.dst, mta.Sample{Series: x, Value: v})
 }
 
 func (s *sampler) gauge(name string, v float64, pairs ...string) { s.put(false, name, v, pairs...) }
@@ -70,9 +75,11 @@ func (b *Belt) gaugeSamples(dst []mta.Sample, now time.Time) []mta.Sample {
 	for _, in := range b.instances {
 		b.queueSamples(s, in, now)
 		b.processSamples(s, in.Name, now)
+		b.diskSamples(s, in.Name, now)
 	}
 	b.connectionSamples(s, now)
 	b.sourceSamples(s, now)
+	b.probeSamples(s)
 	return s.dst
 }
 
@@ -131,6 +138,43 @@ func (b *Belt) processSamples(s *sampler, name string, now time.Time) {
 	}
 }
 
+// Disk is the file system of an instance's queue.
+type Disk struct {
+	Time       time.Time
+	Free, Size uint64 // bytes that the mail server may still write, and in all
+	FreeInodes uint64
+	Inodes     uint64 // 0: the file system does not count them
+}
+
+// SetDisk takes the space that an instance's queue has.
+func (b *Belt) SetDisk(instance string, d Disk) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.disks[instance] = d
+}
+
+func (b *Belt) diskSamples(s *sampler, name string, now time.Time) {
+	d, ok := b.disks[name]
+	if !ok || now.Sub(d.Time) > b.stale() {
+		return
+	}
+	s.gauge("mta_disk_free_bytes", float64(d.Free), "instance", name)
+	s.gauge("mta_disk_size_bytes", float64(d.Size), "instance", name)
+	if d.Inodes > 0 {
+		s.gauge("mta_disk_free_inodes", float64(d.FreeInodes), "instance", name)
+	}
+}
+
+func (b *Belt) probeSamples(s *sampler) {
+	for _, p := range b.judgement.probes {
+		up := 0.0
+		if p.OK {
+			up = 1
+		}
+		s.gauge("mtawatch_probe_up", up, "probe", p.Name)
+	}
+}
+
 func (b *Belt) connectionSamples(s *sampler, now time.Time) {
 	if b.connsUnknown(now) != "" {
 		return
@@ -149,7 +193,7 @@ func (b *Belt) connectionSamples(s *sampler, now time.Time) {
 		s.gauge("mta_inbound_sources", float64(p.Sources), "instance", in, "port", port)
 		s.gauge("mta_inbound_top_source_connections", float64(TopSource(p)), "instance", in, "port", port)
 		if p.Closed >= 0 {
-			s.counter("mta_inbound_closed_total", float64(p.Closed), "instance", in, "port", port)
+			s.counter("mta_inbound_closed_total", float64(p.Closed+b.closedBefore[p.Port]), "instance", in, "port", port)
 		}
 		if p.Listening {
 			s.gauge("mta_accept_queue_length", float64(p.AcceptQueue), "instance", in, "port", port)

@@ -31,8 +31,11 @@ type Fact struct {
 	Event    *mta.Event // with Cause and, for deliveries, From filled
 	Received bool       // the event completes the acceptance of a new message: count it
 	Delivery *mta.Delivery
-	Removed  bool          // the message left the queue
-	Stay     time.Duration // Removed: how long it was there; 0 when unknown
+	// Client and Account are who handed in the message that was received, or of which this is a
+	// delivery: address and SASL user, "" when not known.
+	Client, Account string
+	Removed         bool          // the message left the queue
+	Stay            time.Duration // Removed: how long it was there; 0 when unknown
 }
 
 // Tracker joins events. One goroutine uses it.
@@ -40,10 +43,11 @@ type Tracker struct {
 	max      int
 	causes   *causeCache
 	shops    map[string]*shop
-	last     *shop // of the event before: they come in runs
-	count    int   // open messages of all shops
-	waiting  list  // messages that the queue does not have yet
-	queue    list  // messages that the queue has
+	last     *shop    // of the event before: they come in runs
+	found    *message // by the last find; nil when it is gone
+	count    int      // open messages of all shops
+	waiting  list     // messages that the queue does not have yet
+	queue    list     // messages that the queue has
 	free     *message
 	dirty    []*message // changed since the last Flush, each once; some may be recycled
 	deleted  []string   // keys of stored messages that are gone since the last Flush
@@ -125,11 +129,16 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 		}
 	case mta.KindQueued:
 		f.Received = t.queued(e)
+		f.Client, f.Account = t.submitter(e)
 	case mta.KindReceived:
 		t.begin(e)
 		f.Received = t.queued(e)
+		f.Client, f.Account = t.submitter(e)
 	case mta.KindDelivery:
 		f.Delivery = t.deliver(e)
+		if e.Status != mta.StatusSent {
+			f.Client, f.Account = t.submitter(e)
+		}
 	case mta.KindRemoved:
 		f.Removed, f.Stay = true, t.removed(e)
 	case mta.KindReject:
@@ -183,7 +192,23 @@ func (t *Tracker) shopOf(instance string) *shop {
 }
 
 // find gives the message that the event is about; nil when it is not known.
-func (t *Tracker) find(e *mta.Event) *message { return t.shopOf(e.Instance).open.find(e.QueueID) }
+// One event asks more than once, and events of one message come in runs.
+func (t *Tracker) find(e *mta.Event) *message {
+	s := t.shopOf(e.Instance)
+	if m := t.found; m != nil && m.shop == s && m.id.is(e.QueueID) {
+		return m
+	}
+	t.found = s.open.find(e.QueueID)
+	return t.found
+}
+
+// submitter gives who handed in the message that the event is about.
+func (t *Tracker) submitter(e *mta.Event) (client, account string) {
+	if m := t.find(e); m != nil {
+		return m.client, m.sasl
+	}
+	return "", ""
+}
 
 // begin starts a new message, or completes one whose first lines came before
 // its origin line (two programs write the same log).
