@@ -213,24 +213,22 @@ func sortValues(list []weighted) {
 	slices.SortFunc(list, func(a, b weighted) int { return cmp.Compare(a.v, b.v) })
 }
 
-// quantile of a sorted list: each value stands at the middle of its own
-// weight, and between two values the quantile is linear.
+// quantile of a sorted list: the value at which that share of the weight is
+// reached, the middle of two when it is reached between them. No value far
+// off can pull it, however few there are.
 func quantile(list []weighted, total, q float64) float64 {
 	want := q * total
 	below := 0.0
-	var lastAt, lastV float64
 	for i, v := range list {
-		at := below + v.w/2
-		if at >= want {
-			if i == 0 || at <= lastAt {
-				return v.v
-			}
-			return lastV + (v.v-lastV)*(want-lastAt)/(at-lastAt)
-		}
 		below += v.w
-		lastAt, lastV = at, v.v
+		switch slack := 1e-9 * total; {
+		case below > want+slack || i == len(list)-1:
+			return v.v
+		case below >= want-slack:
+			return (v.v + list[i+1].v) / 2
+		}
 	}
-	return lastV
+	return 0
 }
 
 // Burstless gives the events of an hour from the sums of its parts (five
