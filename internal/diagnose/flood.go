@@ -117,7 +117,7 @@ func (f *flood) tooManyAtOnce(c *Case) bool {
 	if _, n, known := p.Opened.Sum(time.Minute); known && n < floodRate {
 		return false // they stay: who holds them is another matter
 	}
-	before, seen := highest(p.Current, 5*time.Minute)
+	before, seen := typical(p.Current)
 	f.rate, f.blatant = p.Current, true
 	if top := valueOr(p.TopSource, 0); top >= blatantTop && seen && now >= 10*before {
 		return true
@@ -150,7 +150,7 @@ func (f *flood) classify() bool {
 	}
 	usualSources, known := middle(p.Sources)
 	if f.blatant {
-		before, seen := highest(p.Sources, 5*time.Minute)
+		before, seen := typical(p.Sources)
 		known, usualSources = true, before
 		if !seen {
 			usualSources = 0
