@@ -101,7 +101,8 @@ type Finding struct {
 	Avoid      []string      `json:"avoid,omitempty"` // what not to do
 	Confidence float64       `json:"confidence"`      // 0 to 1
 	DependsOn  []FindingCode `json:"depends_on,omitempty"`
-	Folded     []Finding     `json:"folded,omitempty"` // its consequences, told with it and not apart
+	Folded     []Finding     `json:"folded,omitempty"`      // its consequences, told with it and not apart
+	FoldedInto string        `json:"folded_into,omitempty"` // the ID of the finding that it was found to be part of; set when it ends so
 }
 
 // Sign is one of the vital signs, or what stands beside them.

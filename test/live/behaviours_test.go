@@ -38,9 +38,14 @@ func TestPostfixRemoteBehaviours(t *testing.T) {
 	if sent.Accepted != each*len(list) {
 		t.Fatalf("Postfix took %d of %d messages: %v", sent.Accepted, each*len(list), sent.Last)
 	}
-	// Until every greylisted message has gone and the refused ones were
-	// retried: then deliveries by error(8) are in the log too.
+	// Until every host was tried, every greylisted message has gone and the
+	// refused ones were retried: then deliveries by error(8) are in the log too.
 	eventually(t, 60*time.Second, func() error {
+		for _, v := range list {
+			if n, err := p.Lines("@"+v.Domain()+">", " status="); err != nil || n == 0 {
+				return fmt.Errorf("no delivery to %s yet: %v", v.Domain(), err)
+			}
+		}
 		gone, err := p.Lines("@grey.example>", "status=sent")
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ package live
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -40,11 +41,7 @@ func TestOrphans(t *testing.T) {
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	second, err := box.Dial("10.77.1.101", world.MTAAddress+":25")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(second.Close)
+	serveOneMore(t)
 	eventually(t, 30*time.Second, func() error { return serversApart(t, p, w, old) })
 	for _, command := range []string{"processes", "status"} {
 		out, stderr, _, err := w.Run(command)
@@ -56,6 +53,33 @@ func TestOrphans(t *testing.T) {
 		}
 	}
 	_ = client.Command("QUIT", "221")
+}
+
+// serveOneMore opens connections until the new master has answered one. The
+// old SMTP server still listens too, and accepts nothing more: Postfix sets
+// SO_REUSEPORT (inet_listen.c), so the kernel gives each listener its share of
+// the new connections by a hash of addresses and ports, and those of the old
+// one wait for ever. One connection alone would be a toss of a coin.
+func serveOneMore(t *testing.T) {
+	t.Helper()
+	var open []net.Conn
+	for i := range 20 {
+		c, err := box.Connect(fmt.Sprintf("10.77.1.%d", 101+i), world.MTAAddress+":25")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		open = append(open, c)
+	}
+	eventually(t, 30*time.Second, func() error {
+		for _, c := range open {
+			_ = c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+			if n, _ := c.Read(make([]byte, 512)); n > 0 {
+				return nil
+			}
+		}
+		return fmt.Errorf("none of %d connections was greeted", len(open))
+	})
 }
 
 // serversApart compares the SMTP servers that mtawatch calls left over with

@@ -40,7 +40,7 @@ func TestWorldIsSealed(t *testing.T) {
 func TestWorldBehaviours(t *testing.T) {
 	list := world.Behaviours()
 	r := startRemote(t, list)
-	p := startPostfix(t, world.PostfixConfig{FastRetry: true, Main: []string{"smtp_helo_timeout = 3s"}})
+	p := startPostfix(t, world.PostfixConfig{FastRetry: true, Main: []string{"smtp_helo_timeout = 6s"}})
 	sent := box.Send(t.Context(), world.Load{Count: len(list), Message: func(i int) world.Letter {
 		return world.Letter{From: "alice@ok.example", To: []string{"bob@" + list[i].Domain()}}
 	}})

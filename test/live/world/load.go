@@ -144,27 +144,34 @@ type Client struct {
 	sent int
 }
 
-// Dial opens a session from one of the outside's addresses and greets.
-func (b *Box) Dial(source, target string) (*Client, error) {
-	var conn net.Conn
-	err := b.Outside(func() (err error) {
+// Connect opens a connection from one of the outside's addresses and says
+// nothing on it. It succeeds as soon as the kernel has answered, even when no
+// server takes the connection.
+func (b *Box) Connect(source, target string) (conn net.Conn, err error) {
+	err = b.Outside(func() (err error) {
 		d := net.Dialer{Timeout: 20 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
 		conn, err = d.Dial("tcp4", target)
 		return err
 	})
+	return conn, err
+}
+
+// Dial opens a session from one of the outside's addresses and greets.
+func (b *Box) Dial(source, target string) (*Client, error) {
+	conn, err := b.Connect(source, target)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{conn: conn, r: bufio.NewReader(conn)}
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	if err := c.expect("220"); err == nil {
+	if err = c.expect("220"); err == nil {
 		err = c.Command("EHLO client.example.com", "250")
-		if err == nil {
-			return c, nil
-		}
 	}
-	conn.Close()
-	return nil, fmt.Errorf("greet %s: no session", target)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("greet %s: %w", target, err)
+	}
+	return c, nil
 }
 
 // Command sends one line and expects a reply code.

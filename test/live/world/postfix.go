@@ -197,7 +197,7 @@ func (p *Postfix) Start() error {
 	if _, err := p.Command("postfix", "start"); err != nil {
 		return fmt.Errorf("start postfix: %w: %s", err, p.logTail())
 	}
-	return within(10*time.Second, func() error {
+	return within(30*time.Second, func() error {
 		if p.MasterPID() == 0 {
 			return fmt.Errorf("start postfix: no master: %s", p.logTail())
 		}
@@ -214,7 +214,7 @@ func (p *Postfix) Stop() error {
 	if _, err := p.Command("postfix", "stop"); err != nil {
 		return err
 	}
-	return within(20*time.Second, func() error {
+	return within(time.Minute, func() error {
 		if pid := p.MasterPID(); pid != 0 {
 			return fmt.Errorf("stop postfix: master %d lives on", pid)
 		}

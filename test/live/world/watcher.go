@@ -83,7 +83,7 @@ func (w *Watcher) Start() error {
 
 // WaitReady waits until the watcher serves its metrics.
 func (w *Watcher) WaitReady() error {
-	return within(30*time.Second, func() error {
+	return within(90*time.Second, func() error {
 		if w.Ended() {
 			return fmt.Errorf("mtawatch run ended: %s: %s", w.s.cmd.ProcessState, w.Log())
 		}
@@ -112,7 +112,7 @@ func (w *Watcher) Kill() {
 }
 
 // Stop ends the watcher politely and gives an error when it did not end
-// well, or not within 20 seconds.
+// well, or not within a minute.
 func (w *Watcher) Stop() error {
 	if w.s == nil || w.Ended() && w.s.cmd.ProcessState.Success() {
 		return nil
@@ -120,9 +120,9 @@ func (w *Watcher) Stop() error {
 	_ = w.s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-w.s.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		w.Kill()
-		return errors.New("stop mtawatch: it did not end within 20 s")
+		return errors.New("stop mtawatch: it did not end within a minute")
 	}
 	if !w.s.cmd.ProcessState.Success() {
 		return fmt.Errorf("stop mtawatch: %s: %s", w.s.cmd.ProcessState, w.Log())
@@ -138,9 +138,9 @@ func (w *Watcher) Log() string {
 
 // Run runs another mtawatch command, which finds this watcher by its data
 // directory, and gives its output and exit status.
-// Only a command that could not be run, or took a minute, is an error.
+// Only a command that could not be run, or took three minutes, is an error.
 func (w *Watcher) Run(args ...string) (stdout, stderr []byte, code int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	var o, e bytes.Buffer
 	cmd := exec.CommandContext(ctx, w.Binary, append([]string{"--data-dir", w.DataDir}, args...)...)
@@ -155,7 +155,7 @@ func (w *Watcher) Run(args ...string) (stdout, stderr []byte, code int, err erro
 
 // Get gives the body of one page of the API.
 func (w *Watcher) Get(path string) ([]byte, error) {
-	c := http.Client{Timeout: 10 * time.Second}
+	c := http.Client{Timeout: 30 * time.Second}
 	r, err := c.Get(API + path)
 	if err != nil {
 		return nil, err
