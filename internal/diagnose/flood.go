@@ -206,7 +206,10 @@ func (f *flood) oneSource(m *mta.Finding) {
 		m.Subject = "port " + f.port.Port
 	}
 	m.Title = who + " floods port " + f.port.Port + ": " + f.perMinute() + ", " + amount(f.top) + " of " + amount(f.total) + " connections are its own"
-	m.Cause = "one client (" + who + ") opens far more connections than everyone else together."
+	m.Cause = "one client opens far more connections than everyone else together."
+	if f.address.IsValid() {
+		m.Cause = "one client (" + who + ") opens far more connections than everyone else together."
+	}
 	m.Evidence = append(m.Evidence, reading(f.port.TopSource, seriesOf("mta_inbound_top_source_connections", "instance", f.port.Instance, "port", f.port.Port),
 		amountOf(f.top, "connection")+" now from "+who+", of "+amount(f.total)))
 }
