@@ -66,7 +66,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	exits, endExits := exitWatch(machine, log)
 	defer endExits()
 	live.Exits = exits
-	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
+	old := newImporter(cfg, loc, adapters, db, series, belt, log)
+	live.Import = old.plan
+	src := &Source{imports: old, belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
 
 	g, ctx := errgroup.WithContext(ctx)
 	doors, err := listen(cfg, log)

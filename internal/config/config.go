@@ -43,6 +43,7 @@ type Config struct {
 	Retention      time.Duration `yaml:"retention"`           // of the time series
 	ListInterval   time.Duration `yaml:"queue_list_interval"` // between two whole queue listings, at least
 	ListMaxCPU     float64       `yaml:"queue_list_max_cpu"`  // share of one core that listings may cost
+	Import         bool          `yaml:"import"`              // at the first start, read the rotated logs that are there
 	Detect         bool          `yaml:"detect"`              // look for MTAs on this machine
 	Ports          []uint16      `yaml:"ports"`               // inbound ports besides those detected
 	Timezone       string        `yaml:"timezone"`            // of log stamps without a zone; "" is the machine's
@@ -90,6 +91,7 @@ func Default() Config {
 		Retention:    35 * 24 * time.Hour,
 		ListInterval: 10 * time.Second,
 		ListMaxCPU:   0.01,
+		Import:       true,
 		Detect:       true,
 		LogLevel:     "info",
 		Silence:      Silence{Least: 10 * time.Minute, Most: 24 * time.Hour},

@@ -46,7 +46,7 @@ func (b *BackFill) Append(t mta.Tick) error {
 		return nil
 	}
 	day := t.Time.UTC().Truncate(24 * time.Hour)
-	if b.block != nil && day.Before(b.day) {
+	if day.Before(b.day) {
 		return fmt.Errorf("back-fill %s: it comes after %s; give the days in order", day.Format(time.DateOnly), b.day.Format(time.DateOnly))
 	}
 	if b.block != nil && day.After(b.day) {
@@ -71,6 +71,15 @@ func (b *BackFill) Append(t mta.Tick) error {
 		return b.store.describe("back-fill", err)
 	}
 	return nil
+}
+
+// Flush writes what was appended since the last block, so that a process that
+// ends now loses none of it. More of the same day may follow.
+func (b *BackFill) Flush() error {
+	if b.block == nil {
+		return nil
+	}
+	return b.flush()
 }
 
 // flush writes the block of the day. Its name appears when it is whole.
