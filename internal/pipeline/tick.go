@@ -150,7 +150,7 @@ func (b *Belt) samples(now time.Time) []mta.Sample {
 func (b *Belt) Metrics(now time.Time) []mta.Sample {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.samples(now)
+	return b.judgeSamples(b.samples(now))
 }
 
 // savedSource is the durable form of a source: its place and its counts
