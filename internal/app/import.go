@@ -334,6 +334,9 @@ func (r *importRun) finish(ctx context.Context) error {
 	if err := r.store.Each(ctx, pipeline.BucketJudge, func(k string, v []byte) error { learned[k] = v; return nil }); err != nil {
 		return err
 	}
+	if err := r.im.present(ctx); err != nil {
+		return err
+	}
 	err := r.im.live.Adopt(func(put func(string, []byte), _ func(string)) {
 		for k, v := range learned {
 			put(k, v)
@@ -350,6 +353,19 @@ func (r *importRun) finish(ctx context.Context) error {
 		done.DeleteBucket(r.store.prefix + bucket)
 	}
 	return r.im.save(ctx, r.src, importPlan{Finished: true}, done)
+}
+
+// present waits until the live engine has judged the present: what it takes
+// over before its first step it would not store. A source that never comes to its end is not waited for long.
+func (im *importer) present(ctx context.Context) error {
+	for tries := 0; !im.live.CaughtUp() && tries < 600; tries++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return im.live.Tick(ctx, time.Now())
 }
 
 // Batch takes lines of a file.

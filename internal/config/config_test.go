@@ -24,6 +24,7 @@ interval: 5s
 retention: 90d
 queue_list_interval: 2m
 queue_list_max_cpu: 0.05
+import: false
 detect: false
 ports: [2525, 10025]
 timezone: Europe/Berlin

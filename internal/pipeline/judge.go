@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -138,7 +139,7 @@ func (b *Belt) saveJudge(batch *state.Batch) {
 	if j.engine == nil {
 		return
 	}
-	j.engine.Flush(func(k string, v []byte) { j.unsaved[k] = v }, func(k string) { j.unsaved[k] = nil })
+	j.engine.Flush(func(k string, v []byte) { j.unsaved[k] = bytes.Clone(v) }, func(k string) { j.unsaved[k] = nil })
 	for k, v := range j.unsaved {
 		if v == nil {
 			batch.Delete(BucketJudge, k)
