@@ -56,8 +56,9 @@ func newImporter(cfg config.Config, loc *time.Location, adapters []adapter.Adapt
 
 // importPlan is what the store keeps of one import.
 type importPlan struct {
-	Files    []string `json:"files"` // names of content, oldest first
-	Finished bool     `json:"finished,omitempty"`
+	Planned  time.Time `json:"planned"`
+	Files    []string  `json:"files"` // names of content, oldest first
+	Finished bool      `json:"finished,omitempty"`
 }
 
 // running gives the imports that are under way.
@@ -138,7 +139,7 @@ func (im *importer) save(ctx context.Context, src mta.LogSource, p importPlan, b
 
 // list names the rotated pieces of a log that are young enough.
 func (im *importer) list(src mta.LogSource) (importPlan, error) {
-	var p importPlan
+	p := importPlan{Planned: time.Now()}
 	files, err := rotatedOnly(src.Path)
 	for _, f := range files {
 		info, serr := os.Stat(f)
@@ -218,10 +219,7 @@ func (im *importer) run(ctx context.Context, src mta.LogSource, instances []mta.
 		}
 	}
 	r.belt.SetInstances(instances)
-	var err error
-	if r.fill, err = im.series.BackFill(); err != nil {
-		return err
-	}
+	r.fill = im.series.BackFillBefore(p.Planned) // what was written by then and rotated is older than all that the live watch has
 	im.show(r.view, true)
 	defer im.show(r.view, false)
 	began := time.Now()
@@ -352,7 +350,7 @@ func (r *importRun) finish(ctx context.Context) error {
 	for _, bucket := range pipeline.Buckets() {
 		done.DeleteBucket(r.store.prefix + bucket)
 	}
-	return r.im.save(ctx, r.src, importPlan{Finished: true}, done)
+	return r.im.save(ctx, r.src, importPlan{Finished: true, Planned: time.Now()}, done)
 }
 
 // present waits until the live engine has judged the present: what it takes

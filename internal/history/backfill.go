@@ -38,6 +38,13 @@ func (s *Store) BackFill() (*BackFill, error) {
 	return b, nil
 }
 
+// BackFillBefore is BackFill for a caller who knows that the live watch has
+// stored nothing from before a moment: only later ticks are dropped. After the store
+// was opened anew that cannot be told from what is in memory.
+func (s *Store) BackFillBefore(t time.Time) *BackFill {
+	return &BackFill{store: s, before: t.UnixMilli()}
+}
+
 // Append takes one tick. The days must come in order, the ticks of a day
 // nearly so.
 func (b *BackFill) Append(t mta.Tick) error {
