@@ -54,10 +54,19 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 
 	machine := host.New(host.Config{Logger: log})
 	adapters := all.Adapters()
+	tell, err := newTeller(ctx, cfg, db, log)
+	if err != nil {
+		return err
+	}
 	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, State: db, History: series, Logger: log, Adapters: adapters, Judge: true,
-		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}, Observe: also.observe()})
+		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}, Observe: also.observe(), Found: tell.found})
 	if err := belt.Restore(ctx); err != nil {
 		return fmt.Errorf("restore from %s: %w", cfg.DataDir, err)
+	}
+	tell.belt = belt
+	asks, err := newProber(ctx, cfg, belt, db, log)
+	if err != nil {
+		return err
 	}
 	watch := newSockets(machine, log)
 	defer closing(log, "connection watch", watch.Close)
@@ -66,7 +75,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	exits, endExits := exitWatch(machine, log)
 	defer endExits()
 	live.Exits = exits
-	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
+	old := newImporter(cfg, loc, adapters, db, series, belt, log)
+	live.Import = old.plan
+	src := &Source{imports: old, belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
 
 	g, ctx := errgroup.WithContext(ctx)
 	doors, err := listen(cfg, log)
@@ -79,6 +90,11 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	g.Go(func() error { return collect(ctx, belt) })
 	g.Go(func() error { return watch.run(ctx) })
+	g.Go(func() error { return tell.run(ctx) })
+	for _, o := range tell.out.Outlets() {
+		g.Go(func() error { return o.Run(ctx) })
+	}
+	g.Go(func() error { return asks.run(ctx) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })
 	log.Info("started", "data", cfg.DataDir, "interval", cfg.Interval)
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {

@@ -54,6 +54,7 @@ type Config struct {
 	Probe          probe.Settings    `yaml:"probe"`
 	Notify         []notify.Settings `yaml:"notify"`
 	Instances      []Instance        `yaml:"instances"`
+	Import         bool              `yaml:"import"` // at the first start, read the rotated logs that are there
 }
 
 // Silence says when a log that stays quiet becomes a blind spot: after it
@@ -94,6 +95,7 @@ func Default() Config {
 		Retention:    35 * 24 * time.Hour,
 		ListInterval: 10 * time.Second,
 		ListMaxCPU:   0.01,
+		Import:       true,
 		Detect:       true,
 		LogLevel:     "info",
 		Silence:      Silence{Least: 10 * time.Minute, Most: 24 * time.Hour},

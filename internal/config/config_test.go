@@ -26,6 +26,7 @@ interval: 5s
 retention: 90d
 queue_list_interval: 2m
 queue_list_max_cpu: 0.05
+import: false
 detect: false
 ports: [2525, 10025]
 timezone: Europe/Berlin
@@ -84,7 +85,7 @@ func TestParse(t *testing.T) {
 			Retention: 90 * 24 * time.Hour, ListInterval: 2 * time.Minute, ListMaxCPU: 0.05,
 			Ports: []uint16{2525, 10025}, Timezone: "Europe/Berlin", LogLevel: "debug",
 			Silence: config.Silence{Least: 5 * time.Minute, Most: 48 * time.Hour},
-			Probe: probe.Settings{DNSName: "example.net", SMTPInterval: 30 * time.Second},
+			Probe:   probe.Settings{DNSName: "example.net", SMTPInterval: 30 * time.Second},
 			Notify: []notify.Settings{
 				{Type: "webhook", Name: "chat", URL: "https://hooks.example.net/x", SecretFile: "/s", MinSeverity: "info",
 					Delay: new(time.Duration), Repeat: 24 * time.Hour, Timeout: 5 * time.Second},

@@ -66,7 +66,10 @@ type Live struct {
 	// how it went and until when the listing stands for now. nil: nobody
 	// wants to know.
 	Listing func(instance string, now time.Time) (add func(mta.QueuedMessage), end func(until time.Time, err error))
-	Logger  *slog.Logger
+	// Import is asked before a log is followed, with the place from which it will be, for what reads its
+	// rotated pieces; that runs beside the watch. nil, or a nil answer: nothing does.
+	Import func(ctx context.Context, src mta.LogSource, instances []mta.Instance, place string) func(context.Context)
+	Logger *slog.Logger
 }
 
 // detectEvery is how often new and changed instances are looked for.
@@ -179,6 +182,11 @@ func (r *runner) detect(ctx context.Context) error {
 
 func (r *runner) follow(ctx context.Context, src mta.LogSource) {
 	r.Logger.Info("following log", "source", src.Name(), "resumed", r.Belt.Place(src.Name()) != "")
+	if r.Import != nil {
+		if run := r.Import(ctx, src, r.instances, r.Belt.Place(src.Name())); run != nil {
+			r.group.Go(func() error { run(ctx); return nil })
+		}
+	}
 	r.group.Go(func() error {
 		err := tail.Follow(ctx, r.Tail, src, r.Belt.Place(src.Name()), r.Belt)
 		if ctx.Err() != nil {
