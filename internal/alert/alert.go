@@ -2,9 +2,29 @@
 // what opened, changed and was resolved comes out. A candidate opens when it
 // has held for its Need, and is resolved when it has been gone for its Clear;
 // consequences fold into their cause, and of one family one is told.
+//
+// One incident is one finding with one ID, whatever is learned about it:
+//
+//   - A stronger reading of its family takes the weaker one's place, and when
+//     the stronger one ends first, the weaker takes it back.
+//   - A cause that opens soon after its consequence, or that began before it,
+//     takes the consequence's place: the ID stays, the code becomes that of
+//     the cause, and the consequence is listed in Folded. One Changed tells
+//     it. Further consequences that were told apart are Resolved with
+//     FoldedInto set, and are not kept in Past: they are in Folded.
+//   - A consequence that is ready after its cause is listed in Folded and not
+//     told; nor is its end. It can raise the cause's severity, never lower it.
+//
+// Time is measured along the steps. A gap of more than ten minutes between
+// two steps measures nothing, unless the one before was as long, as in a file
+// of hourly values; neither does a step back. So a clock that jumps, or an
+// hour in which nobody looked, opens and resolves nothing by itself.
 package alert
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/diagnose"
@@ -33,23 +53,113 @@ type Config struct {
 	Past int
 }
 
-// Book keeps the findings that are open and those that were. One goroutine uses it.
-type Book struct{ cfg Config }
+// The times by which a Book judges. They are not settings: rules say what
+// they need in Need and Clear.
+const (
+	blip       = 30 * time.Second // an absence this short does not restart the Need clock
+	maxGap     = 10 * time.Minute // a longer gap between two steps measures nothing
+	foldWithin = 5 * time.Minute  // a cause that opens this soon after its consequence takes its place
+	refresh    = time.Minute      // between two calls of Explain while nothing changes
+	settle     = time.Minute      // a changed Reason must hold this long
+	hurry      = 30 * time.Second // a critical consequence waits no longer for a cause that is pending
+	grace      = 5 * time.Minute  // after a restart a finding is not resolved sooner: windows must fill first
+)
+
+// maxTracked bounds the candidates that are followed at a time; beyond it
+// only critical ones are taken up, to twice as many.
+const maxTracked = 1000
+
+// maxFolded bounds the consequences that one finding lists.
+const maxFolded = 32
+
+// never marks a moment on the Book's own clock that has not come.
+const never = time.Duration(-1)
+
+// Book keeps the findings that are open and those that were. One goroutine
+// uses it. What it hands out is not changed later and must not be changed.
+type Book struct {
+	past int
+
+	now   time.Time     // of the last step
+	clock time.Duration // what was measured along the steps
+	gap   time.Duration // between the last two steps
+
+	tracked   []*entry // in the order in which they came
+	byKey     map[key]*entry
+	incidents []*incident // open, in the order in which they opened
+	ended     []mta.Finding
+	open      []mta.Finding // what Open gives; nil: to be made anew
+	changes   []Change
+	loaded    bool // since the last step
+	refused   uint64
+
+	dirty   map[string]bool // records to put; false: to delete
+	flushed time.Time       // the last step that was kept
+}
+
+// key names a candidate from step to step.
+type key struct {
+	instance string
+	code     mta.FindingCode
+	subject  string
+}
 
 // New makes an empty Book.
-func New(cfg Config) *Book { return &Book{cfg: cfg} }
+func New(cfg Config) *Book {
+	if cfg.Past <= 0 {
+		cfg.Past = 1000
+	}
+	return &Book{past: cfg.Past, byKey: make(map[key]*entry), dirty: make(map[string]bool)}
+}
 
-// Step takes the candidates of one step and gives what changed.
-func (b *Book) Step(now time.Time, candidates []diagnose.Candidate) []Change { return nil }
+// Step takes the candidates of one step and gives what changed, ends first.
+// Of two candidates with the same instance, code and subject the stronger counts.
+func (b *Book) Step(now time.Time, candidates []diagnose.Candidate) []Change {
+	b.changes = nil
+	b.tick(now)
+	b.gather(candidates)
+	b.leave()
+	b.enter()
+	b.keep()
+	b.compact()
+	return b.changes
+}
+
+// tick moves the Book's own clock on.
+func (b *Book) tick(now time.Time) {
+	if b.loaded {
+		b.settleLoaded()
+	}
+	if !b.now.IsZero() {
+		d := now.Sub(b.now)
+		if d > 0 && (d <= maxGap || d <= b.gap) {
+			b.clock = min(b.clock+min(d, maxClock), maxClock)
+		}
+		b.gap = max(d, 0)
+	}
+	b.now = now
+}
 
 // Open lists the open findings, the worst first; consequences are in Folded.
-func (b *Book) Open() []mta.Finding { return nil }
+func (b *Book) Open() []mta.Finding {
+	if b.open == nil {
+		b.open = make([]mta.Finding, 0, len(b.incidents))
+		for _, in := range b.incidents {
+			b.open = append(b.open, in.finding)
+		}
+		slices.SortStableFunc(b.open, func(x, y mta.Finding) int {
+			return cmp.Or(cmp.Compare(y.Severity, x.Severity), x.Since.Compare(y.Since), strings.Compare(x.ID, y.ID))
+		})
+	}
+	return slices.Clone(b.open)
+}
 
 // Past lists the resolved findings, newest first.
-func (b *Book) Past() []mta.Finding { return nil }
+func (b *Book) Past() []mta.Finding {
+	list := slices.Clone(b.ended)
+	slices.Reverse(list)
+	return list
+}
 
-// Flush hands out what is to be kept and has changed since the last Flush.
-func (b *Book) Flush(put func(key string, value []byte), del func(key string)) {}
-
-// Load takes back what Flush gave.
-func (b *Book) Load(key string, value []byte) error { return nil }
+// Refused is how many candidates were not followed because too many were at once.
+func (b *Book) Refused() uint64 { return b.refused }

@@ -1,3 +1,5 @@
 package diagnose
 
-func connectionRules() []Rule { return nil }
+func connectionRules() []Rule {
+	return []Rule{floodRule(), synBacklogRule(), closeWaitRule(), acceptQueueRule(), processLimitRule(), serverAgeRule()}
+}

@@ -1,3 +1,3 @@
 package diagnose
 
-func monitorRules() []Rule { return nil }
+func monitorRules() []Rule { return []Rule{blindSpotRule()} }

@@ -24,6 +24,8 @@ type savedWindow struct {
 	Code        int16      `json:"code,omitempty"`
 	Relay       string     `json:"relay,omitempty"`
 	QueueID     string     `json:"queue_id,omitempty"`
+
+	Senders *savedSenders `json:"senders,omitempty"`
 }
 
 // Flush hands out what changed in the last day's window since the last
@@ -35,6 +37,7 @@ func (m *Meter) Flush(put func(key string, value []byte), del func(key string)) 
 		}
 	}
 	for name, in := range m.instances {
+		in.flushSenders(put)
 		for i := range in.ring.slots {
 			if s := &in.ring.slots[i]; s.dirty {
 				s.dirty = false
@@ -75,6 +78,7 @@ func (m *Meter) MarkAll() {
 		r.dirty = true
 	}
 	for _, in := range m.instances {
+		in.senders.saved = 0
 		for i := range in.ring.slots {
 			in.ring.slots[i].dirty = in.ring.slots[i].id != 0
 		}
@@ -95,6 +99,8 @@ func (m *Meter) Restore(values [][]byte) (bad int) {
 		}
 		in := m.of(w.Instance)
 		switch {
+		case w.Senders != nil:
+			in.senders.load(w.Senders)
 		case w.Slot != nil:
 			in.ring.load(*w.Slot)
 		case w.Stage != nil && w.Class >= 0 && w.Class < numClasses:

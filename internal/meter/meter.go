@@ -42,6 +42,7 @@ type instance struct {
 	dests         *destinations
 	ring          ring
 	rejects       map[rejectKey]*row
+	senders       senders
 	series        seriesOf
 }
 
@@ -63,7 +64,7 @@ func (m *Meter) of(name string) *instance {
 	in := m.instances[name]
 	if in == nil {
 		name = strings.Clone(name)
-		in = &instance{name: name, dests: newDestinations(), rejects: make(map[rejectKey]*row)}
+		in = &instance{name: name, dests: newDestinations(), rejects: make(map[rejectKey]*row), senders: newSenders()}
 		m.instances[name] = in
 		m.sorted = append(m.sorted, in)
 		slices.SortFunc(m.sorted, func(a, b *instance) int { return strings.Compare(a.name, b.name) })
@@ -78,11 +79,15 @@ func (m *Meter) Add(f track.Fact) {
 	switch {
 	case f.Delivery != nil:
 		m.addDelivery(f.Delivery)
+		if e.Status != mta.StatusSent {
+			m.of(e.Instance).senders.failed(&f)
+		}
 	case f.Received:
 		in := m.of(e.Instance)
 		in.Received++
 		in.ReceivedBytes += e.Size
 		in.ring.at(e.Time).received++
+		in.senders.received(&f)
 	case e.Kind == mta.KindReject:
 		in := m.of(e.Instance)
 		in.Rejects[e.Stage%mta.NumStages][classOf(e.Code)][e.Cause]++

@@ -91,17 +91,18 @@ type Finding struct {
 	Subject    string        `json:"subject,omitempty"` // what it is about where there may be several: a destination, a queue, a port, an address, a role, a source
 	Since      time.Time     `json:"since"`             // when the change began, not when it was noticed
 	Noticed    time.Time     `json:"noticed,omitzero"`
-	End        time.Time     `json:"end,omitzero"`      // zero while it is open
-	Cause      string        `json:"cause"`             // one sentence
-	Reason     Cause         `json:"reason,omitempty"`  // the cause in one word of the vocabulary, where it has one
-	Score      float64       `json:"score,omitempty"`   // rarity of the strongest reading (log10 of its return period in hours); 0 with direct evidence
+	End        time.Time     `json:"end,omitzero"`     // zero while it is open
+	Cause      string        `json:"cause"`            // one sentence
+	Reason     Cause         `json:"reason,omitempty"` // the cause in one word of the vocabulary, where it has one
+	Score      float64       `json:"score,omitempty"`  // rarity of the strongest reading (log10 of its return period in hours); 0 with direct evidence
 	Evidence   []Evidence    `json:"evidence"`
 	RuledOut   []string      `json:"ruled_out,omitempty"`
 	Advice     []string      `json:"advice"`
 	Avoid      []string      `json:"avoid,omitempty"` // what not to do
 	Confidence float64       `json:"confidence"`      // 0 to 1
 	DependsOn  []FindingCode `json:"depends_on,omitempty"`
-	Folded     []Finding     `json:"folded,omitempty"` // its consequences, told with it and not apart
+	Folded     []Finding     `json:"folded,omitempty"`      // its consequences, told with it and not apart
+	FoldedInto string        `json:"folded_into,omitempty"` // the ID of the finding that it was found to be part of; set when it ends so
 }
 
 // Sign is one of the vital signs, or what stands beside them.

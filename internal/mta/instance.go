@@ -1,6 +1,9 @@
 package mta
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Instance is one MTA on this machine, with the paths that an adapter needs.
 type Instance struct {
@@ -24,6 +27,8 @@ type Instance struct {
 	ListedQueues []string `json:"listed_queues,omitempty"`
 
 	MaxProc int `json:"max_proc,omitempty"`
+	// QueueLifetime is how long undeliverable mail is kept before it goes back; 0 unknown.
+	QueueLifetime time.Duration `json:"queue_lifetime_ns,omitempty"`
 }
 
 // LogSource is one place where an MTA writes its log.

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/alert"
 	"github.com/mtawatch/mtawatch/internal/classify"
+	"github.com/mtawatch/mtawatch/internal/diagnose"
 	"github.com/mtawatch/mtawatch/internal/meter"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/qshape"
@@ -27,7 +29,9 @@ type Config struct {
 	History     HistoryStore
 	Logger      *slog.Logger
 	Adapters    []adapter.Adapter
-	Observe     func(track.Fact) // gets every fact once it is counted; it must not call the belt. nil: none
+	Judge       bool                 // judge each tick: what is normal, what is wrong
+	Found       func([]alert.Change) // gets what opened, changed and was resolved, of past time too; it must not call the belt. nil: none
+	Observe     func(track.Fact)     // gets every fact once it is counted; it must not call the belt. nil: none
 }
 
 // Belt runs the stages over what the sources bring. Its methods may be called
@@ -60,6 +64,11 @@ type Belt struct {
 	clockBad  *mta.BlindSpot
 	events    []mta.Event // reused from line to line
 	lastTick  time.Time
+
+	judgement judgement
+	level     []mta.Sample                  // of the last past tick
+	warnings  map[string][]diagnose.Warning // by instance, oldest first; bounded
+	disks     map[string]Disk               // by instance
 }
 
 // QueueTable is the last listing of one instance's queue.
@@ -103,7 +112,7 @@ func New(cfg Config) *Belt {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Belt{
+	b := &Belt{
 		cfg:     cfg,
 		log:     cfg.Logger,
 		tracker: track.New(track.Config{MaxMessages: cfg.MaxMessages}, classify.New()),
@@ -113,7 +122,12 @@ func New(cfg Config) *Belt {
 		shapes:  make(map[string]*QueueTable),
 		procs:   make(map[string]*processView),
 		gauges:  newGaugeSeries(),
+
+		warnings: make(map[string][]diagnose.Warning),
+		disks:    make(map[string]Disk),
 	}
+	b.startJudge()
+	return b
 }
 
 // SetInstances tells the belt which MTA instances it watches. Series of a

@@ -70,9 +70,11 @@ func (b *Belt) gaugeSamples(dst []mta.Sample, now time.Time) []mta.Sample {
 	for _, in := range b.instances {
 		b.queueSamples(s, in, now)
 		b.processSamples(s, in.Name, now)
+		b.diskSamples(s, in.Name, now)
 	}
 	b.connectionSamples(s, now)
 	b.sourceSamples(s, now)
+	b.probeSamples(s)
 	return s.dst
 }
 
@@ -128,6 +130,43 @@ func (b *Belt) processSamples(s *sampler, name string, now time.Time) {
 	}
 	if o := oldest[mta.RoleSMTPServer]; !o.IsZero() {
 		s.gauge("mta_smtp_server_oldest_age_seconds", max(0, now.Sub(o).Seconds()), "instance", name)
+	}
+}
+
+// Disk is the file system of an instance's queue.
+type Disk struct {
+	Time       time.Time
+	Free, Size uint64 // bytes that the mail server may still write, and in all
+	FreeInodes uint64
+	Inodes     uint64 // 0: the file system does not count them
+}
+
+// SetDisk takes the space that an instance's queue has.
+func (b *Belt) SetDisk(instance string, d Disk) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.disks[instance] = d
+}
+
+func (b *Belt) diskSamples(s *sampler, name string, now time.Time) {
+	d, ok := b.disks[name]
+	if !ok || now.Sub(d.Time) > b.stale() {
+		return
+	}
+	s.gauge("mta_disk_free_bytes", float64(d.Free), "instance", name)
+	s.gauge("mta_disk_size_bytes", float64(d.Size), "instance", name)
+	if d.Inodes > 0 {
+		s.gauge("mta_disk_free_inodes", float64(d.FreeInodes), "instance", name)
+	}
+}
+
+func (b *Belt) probeSamples(s *sampler) {
+	for _, p := range b.judgement.probes {
+		up := 0.0
+		if p.OK {
+			up = 1
+		}
+		s.gauge("mtawatch_probe_up", up, "probe", p.Name)
 	}
 }
 

@@ -36,6 +36,9 @@ type Machine interface {
 	adapter.Host
 	// Sockets reads the inbound side of the socket table for some ports.
 	Sockets(ctx context.Context, ports []uint16) (mta.Connections, error)
+	// FreeSpace gives the free bytes of a path's file system and its size, FreeInodes the same in files.
+	FreeSpace(path string) (free, total uint64, err error)
+	FreeInodes(path string) (free, total uint64, err error)
 }
 
 // Exits tells at once when a process ends.
@@ -231,9 +234,22 @@ func (r *runner) readMachine(ctx context.Context) error {
 	}
 	if ctx.Err() == nil {
 		r.Belt.SetConnections(c)
+		r.readDisks(instances)
 		r.readProcesses(ctx, instances)
 	}
 	return nil
+}
+
+// readDisks reads the space that each queue has left.
+func (r *runner) readDisks(instances []mta.Instance) {
+	for _, in := range instances {
+		free, size, err := r.Machine.FreeSpace(in.QueueDir)
+		files, all, ierr := r.Machine.FreeInodes(in.QueueDir)
+		if in.QueueDir == "" || err != nil || ierr != nil {
+			continue // no sample: unknown
+		}
+		r.Belt.SetDisk(in.Name, Disk{Time: time.Now(), Free: free, Size: size, FreeInodes: files, Inodes: all})
+	}
 }
 
 func (r *runner) readProcesses(ctx context.Context, instances []mta.Instance) {

@@ -85,8 +85,10 @@ func (b *Belt) Exited(pid int, at time.Time) {
 		for i := range v.list {
 			if v.list[i].PID == pid {
 				b.log.Warn("process ended", "instance", name, "role", v.list[i].Role.String(), "pid", pid)
+				b.judgement.exits[exitKey{name, v.list[i].Role}] = exit{pid, at}
 				v.list = append(v.list[:i:i], v.list[i+1:]...)
 				b.procTime = at
+				b.glance(at)
 				return
 			}
 		}

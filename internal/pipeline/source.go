@@ -182,6 +182,9 @@ func (b *Belt) line(s *source, l adapter.Line) {
 		}
 		f := b.tracker.Apply(e)
 		b.meter.Add(f)
+		if e.Kind == mta.KindWarning || e.Kind == mta.KindDaemon {
+			b.warn(e)
+		}
 		if b.cfg.Observe != nil {
 			b.cfg.Observe(f)
 		}

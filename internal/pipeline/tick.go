@@ -36,7 +36,7 @@ const (
 // while a source has not yet come to its end, so that lines read late still
 // count at their own time. The live tick is closed by Tick.
 func (b *Belt) catchUp(s *source, at time.Time) {
-	if b.cfg.History == nil || s.atEnd {
+	if b.cfg.History == nil && b.judgement.engine == nil || s.atEnd {
 		return
 	}
 	if s.next.IsZero() {
@@ -63,7 +63,11 @@ func (b *Belt) closePast(at time.Time) {
 	if len(b.pending) >= 2*maxPending { // the store is away: the newest tell most, counters being cumulative
 		b.pending = append(b.pending[:0], b.pending[maxPending:]...)
 	}
-	b.pending = append(b.pending, mta.Tick{Time: at, Samples: b.meter.Samples(nil)})
+	t := mta.Tick{Time: at, Samples: b.meter.Samples(nil)}
+	if b.cfg.History != nil {
+		b.pending = append(b.pending, t)
+	}
+	b.judgePast(t)
 }
 
 // Tick closes the present tick: it takes the samples, commits counters and
@@ -87,7 +91,9 @@ func (b *Belt) closePresent(now time.Time) {
 	b.clock(now)
 	if b.live() && now.After(b.lastTick) {
 		b.lastTick = now
-		b.pending = append(b.pending, mta.Tick{Time: now, Samples: b.samples(now)})
+		t := mta.Tick{Time: now, Samples: b.samples(now)}
+		b.pending = append(b.pending, t)
+		b.judgePresent(t)
 	}
 }
 
@@ -186,6 +192,7 @@ func (b *Belt) commit(ctx context.Context) error {
 		return b.storeFailed(err)
 	}
 	b.failed = time.Time{}
+	clear(b.judgement.unsaved)
 	if b.storeBad != nil {
 		b.log.Info("the store takes data again")
 		b.storeBad = nil
@@ -244,6 +251,7 @@ func (b *Belt) transaction() (*state.Batch, error) {
 	}
 	b.tracker.Flush(func(k string, v []byte) { batch.Put(bucketMessage, k, v) }, func(k string) { batch.Delete(bucketMessage, k) })
 	b.meter.Flush(func(k string, v []byte) { batch.Put(bucketWindow, k, v) }, func(k string) { batch.Delete(bucketWindow, k) })
+	b.saveJudge(batch)
 	b.full = false
 	return batch, nil
 }
@@ -265,6 +273,9 @@ func (b *Belt) Restore(ctx context.Context) error {
 	})
 	if err == nil {
 		err = b.cfg.State.Each(ctx, bucketCounter, b.meter.Load)
+	}
+	if err == nil {
+		err = b.cfg.State.Each(ctx, BucketJudge, b.loadJudge)
 	}
 	if err == nil {
 		err = b.cfg.State.Each(ctx, bucketProcess, func(name string, v []byte) error {

@@ -184,3 +184,13 @@ func (l *limited) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// Unpack gives a reader of what is in f from its start, decompressed as OpenLog does it; f
+// may be a pipe. Closing the reader closes f; where f has been read up to tells how far it is.
+func Unpack(f *os.File) (io.ReadCloser, error) {
+	z, err := unpack(f)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", f.Name(), err)
+	}
+	return z, nil
+}

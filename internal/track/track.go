@@ -31,8 +31,11 @@ type Fact struct {
 	Event    *mta.Event // with Cause and, for deliveries, From filled
 	Received bool       // the event completes the acceptance of a new message: count it
 	Delivery *mta.Delivery
-	Removed  bool          // the message left the queue
-	Stay     time.Duration // Removed: how long it was there; 0 when unknown
+	// Client and Account are who handed in the message that was received, or of which this is a
+	// delivery: address and SASL user, "" when not known.
+	Client, Account string
+	Removed         bool          // the message left the queue
+	Stay            time.Duration // Removed: how long it was there; 0 when unknown
 }
 
 // Tracker joins events. One goroutine uses it.
@@ -125,11 +128,16 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 		}
 	case mta.KindQueued:
 		f.Received = t.queued(e)
+		f.Client, f.Account = t.submitter(e)
 	case mta.KindReceived:
 		t.begin(e)
 		f.Received = t.queued(e)
+		f.Client, f.Account = t.submitter(e)
 	case mta.KindDelivery:
 		f.Delivery = t.deliver(e)
+		if e.Status != mta.StatusSent {
+			f.Client, f.Account = t.submitter(e)
+		}
 	case mta.KindRemoved:
 		f.Removed, f.Stay = true, t.removed(e)
 	case mta.KindReject:
@@ -184,6 +192,14 @@ func (t *Tracker) shopOf(instance string) *shop {
 
 // find gives the message that the event is about; nil when it is not known.
 func (t *Tracker) find(e *mta.Event) *message { return t.shopOf(e.Instance).open.find(e.QueueID) }
+
+// submitter gives who handed in the message that the event is about.
+func (t *Tracker) submitter(e *mta.Event) (client, account string) {
+	if m := t.find(e); m != nil {
+		return m.client, m.sasl
+	}
+	return "", ""
+}
 
 // begin starts a new message, or completes one whose first lines came before
 // its origin line (two programs write the same log).

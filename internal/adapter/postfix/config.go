@@ -81,6 +81,8 @@ func builtin(name string) string {
 		return "${multi_instance_name?{$multi_instance_name}:{postfix}}"
 	case "default_process_limit":
 		return "100"
+	case "maximal_queue_lifetime":
+		return "5d"
 	case "inet_interfaces", "inet_protocols":
 		return "all"
 	case "process_id_directory":

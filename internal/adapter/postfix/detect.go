@@ -122,6 +122,7 @@ func (d *detector) read(ctx context.Context, c *candidate) {
 		c.Name = "postfix"
 	}
 	c.MaxProc = processLimit(s)
+	c.QueueLifetime = queueLifetime(s)
 	c.Version = d.version(ctx, c, s)
 	c.LogNames = d.services(c, s)
 	d.logs(c, value("maillog_file"))

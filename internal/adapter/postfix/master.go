@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -278,4 +279,29 @@ func logNames(c *settings, services []service, instance string) []option {
 		}
 	}
 	return list
+}
+
+// queueLifetime gives maximal_queue_lifetime, as postconf(5) writes times: a
+// number and s, m, h, d (the default here) or w; 0 when it cannot be read.
+func queueLifetime(c *settings) time.Duration {
+	v, err := c.get("maximal_queue_lifetime")
+	if err != nil || v == "" {
+		return 0
+	}
+	unit := 24 * time.Hour
+	switch v[len(v)-1] {
+	case 's':
+		unit = time.Second
+	case 'm':
+		unit = time.Minute
+	case 'h':
+		unit = time.Hour
+	case 'w':
+		unit = 7 * 24 * time.Hour
+	}
+	n, err := strconv.Atoi(strings.TrimRight(v, "smhdw"))
+	if err != nil || n < 0 || n > 3650 && unit > time.Second {
+		return 0
+	}
+	return time.Duration(n) * unit
 }

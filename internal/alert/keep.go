@@ -1,0 +1,111 @@
+package alert
+
+import (
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// keep brings the open findings up to date and tells of their changes.
+func (b *Book) keep() {
+	for _, in := range b.incidents {
+		b.weigh(in)
+		if in.lead.present && in.lead.cand.Reason != in.finding.Reason {
+			if in.reason == never {
+				in.reason = b.clock
+			}
+			if b.clock-in.reason >= settle {
+				b.renew(in, true)
+				b.tell(in)
+			}
+		} else {
+			in.reason = never
+		}
+		if in.lead.present && b.clock-in.explained >= refresh {
+			b.renew(in, false)
+		}
+		if in.stale {
+			in.finding.Folded = b.list(in, time.Time{})
+			in.stale = false
+			b.dirty[recordOpen+in.finding.ID] = true
+			b.open = nil
+		}
+		if in.news != "" {
+			b.changes = append(b.changes, Change{in.news, b.now, in.finding})
+			in.news = ""
+		}
+	}
+}
+
+func (b *Book) tell(in *incident) {
+	if in.news == "" {
+		in.news = Changed
+	}
+	in.stale = true
+}
+
+// weigh lets the severity rise at once and fall when it has been less for
+// the lead's Clear. While the lead is away nothing falls.
+func (b *Book) weigh(in *incident) {
+	s := mta.SeverityNone
+	if in.lead.present {
+		s = in.lead.cand.Severity
+	}
+	for _, c := range in.folded {
+		if c.entry != nil && c.entry.present {
+			s = max(s, c.entry.cand.Severity)
+		}
+	}
+	told := in.finding.Severity
+	switch {
+	case s > told:
+		in.finding.Severity, in.lower = s, never
+		b.explainAgain(in)
+		b.tell(in)
+	case s == told || !in.lead.present:
+		in.lower = never
+	case in.lower == never:
+		in.lower = b.clock
+	}
+	if in.lower != never && b.clock-in.lower >= in.lead.cand.Clear {
+		in.finding.Severity, in.lower = s, never
+		b.explainAgain(in)
+		b.tell(in)
+	}
+}
+
+func (b *Book) explainAgain(in *incident) {
+	if in.lead.present && in.news != Opened {
+		b.renew(in, true)
+	}
+}
+
+// renew puts the finding's words and numbers together anew. A new Reason
+// comes with the words that belong to it, and those only with the Reason.
+func (b *Book) renew(in *incident, reason bool) {
+	in.explained = b.clock
+	old := in.finding
+	if in.lead.cand.Reason != old.Reason && !reason {
+		return
+	}
+	f := b.explain(in.lead)
+	f.ID, f.Severity, f.Since, f.Noticed, f.Folded = old.ID, old.Severity, old.Since, old.Noticed, old.Folded
+	in.finding, in.reason, in.stale = f, never, true
+}
+
+// list gives the consequences of an incident; with an end, those that had
+// not ended before do then.
+func (b *Book) list(in *incident, end time.Time) []mta.Finding {
+	var list []mta.Finding
+	for i, c := range in.folded {
+		if i == maxFolded {
+			break
+		}
+		f := c.finding
+		if f.End.IsZero() && !end.IsZero() {
+			f.End = end
+		}
+		list = append(list, f)
+	}
+	return list
+}

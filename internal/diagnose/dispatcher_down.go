@@ -1,0 +1,202 @@
+package diagnose
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/detect"
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// dispatcherRule finds that nobody takes new connections: the dispatcher's
+// process is gone or stopped, its port does not answer, or it hangs.
+func dispatcherRule() Rule {
+	return Rule{
+		Codes: []mta.FindingCode{mta.FindingDispatcherDown},
+		Judge: func(c *Case) []Candidate {
+			var list []Candidate
+			for _, in := range c.Instances {
+				if k, ok := dispatcherDown(c, in); ok {
+					list = append(list, k)
+				}
+			}
+			return list
+		},
+	}
+}
+
+func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
+	k := Candidate{Clear: 15 * time.Second, Family: "dispatcher|" + in.Name, Rank: RankDirect}
+	k.Code, k.Instance, k.Subject = mta.FindingDispatcherDown, in.Name, mta.RoleDispatcher.String()
+	k.Severity, k.Since = mta.SeverityCritical, c.Now
+	name := daemonName(c, in.Name, mta.RoleDispatcher)
+	e := lookEnded(c, in, &in.Dispatcher, mta.RoleDispatcher)
+	stuck, text := stuckProcesses(c.Facts.Processes(in.Name), mta.RoleDispatcher)
+	switch {
+	case e.down || e.replaced:
+		dispatcherEnded(c, in, e, &k)
+	case len(stuck) > 0 && stuck[0].State == "T":
+		k.Need, k.Confidence = twice, 0.99
+		k.Title = "the dispatcher" + whose(in.Name) + " is stopped: no new connection is served"
+		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
+		k.Evidence = []mta.Evidence{fact(text)}
+		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
+	case portSilent(c, in, &k):
+	case dispatcherHangs(c, in, &k):
+		if len(stuck) > 0 {
+			k.Evidence = append(k.Evidence, fact(text))
+		}
+	default:
+		return Candidate{}, false
+	}
+	k.Explain = func(m *mta.Finding) { explainDispatcher(c, in, m) }
+	return k, true
+}
+
+func dispatcherEnded(c *Case, in *Instance, e ended, k *Candidate) {
+	k.Need, k.Since = e.need, e.at
+	k.Title = "the dispatcher" + whose(in.Name) + " is down: new SMTP connections are refused"
+	if e.replaced {
+		k.Title = "the dispatcher" + whose(in.Name) + " died and was replaced"
+	}
+	var texts []string
+	k.Cause, texts, k.Confidence = endCause(c, in, mta.RoleDispatcher, e)
+	k.Evidence = []mta.Evidence{daemonCount(in, &in.Dispatcher, mta.RoleDispatcher)}
+	if len(texts) > 0 {
+		k.Evidence = append(k.Evidence, mta.Evidence{Text: "what the mail server says", Lines: texts})
+	}
+}
+
+// daemonCount is the evidence of a daemon's process count.
+func daemonCount(in *Instance, d *Daemon, role mta.Role) mta.Evidence {
+	e := mta.Evidence{Text: "no " + role.String() + " process; 1 is the rule", Series: seriesOf("mta_processes", "instance", in.Name, "role", role.String())}
+	one := 1.0
+	if v, ok := d.Count.Value(); ok && v == 0 {
+		e.Value, e.Low, e.High = &v, &one, &one
+	}
+	if !d.Started.IsZero() {
+		e.Text += "; the last one ran since " + d.Started.Format("2006-01-02 15:04:05 MST")
+	}
+	return e
+}
+
+// probeTime is how long a probe must have failed throughout: three probes or more.
+const probeTime = time.Minute
+
+// failedProbe gives a probe of the kind ("smtp", "smtp:25") that has failed throughout.
+func failedProbe(c *Case, kind string) (name string, ok bool) {
+	for _, name := range slices.Sorted(maps.Keys(c.Probes)) {
+		if name != kind && !strings.HasPrefix(name, kind+":") {
+			continue
+		}
+		if probeFailed(c.Probes[name]) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+func probeFailed(g *detect.Signal) bool {
+	v, ok := g.Value()
+	_, mean, known := g.Sum(probeTime)
+	return ok && v == 0 && known && mean == 0
+}
+
+// portSilent finds that nothing listens where the instance should.
+func portSilent(c *Case, in *Instance, k *Candidate) bool {
+	var closed []string
+	for _, p := range in.Ports {
+		if p.Listening {
+			return false
+		}
+		_, read := p.Current.Value()
+		_, was := highest(p.AcceptLimit, time.Minute)
+		if _, length := highest(p.AcceptQueue, time.Minute); read && (was || length) {
+			closed = append(closed, p.Port)
+		}
+	}
+	probe, failed := failedProbe(c, "smtp")
+	refused := false
+	if failed {
+		answer, ok := c.Facts.Probe(probe)
+		refused = ok && !answer.OK && strings.Contains(answer.Text, "refused") && len(c.Instances) == 1
+		if refused {
+			k.Evidence = append(k.Evidence, fact("the probe of the own port fails: "+cut(answer.Target+": "+answer.Text, 200)))
+		}
+	}
+	if len(closed) == 0 && !refused {
+		return false
+	}
+	k.Confidence = 0.9
+	if refused {
+		k.Confidence = 0.97
+	} else {
+		k.Need = 20 * time.Second
+	}
+	where := "the SMTP port"
+	if len(closed) > 0 {
+		where = "port " + strings.Join(closed, ", ")
+		k.Evidence = append(k.Evidence, fact("no process listens on "+where+"; the socket table is read"))
+	}
+	k.Title = "nothing listens on " + where + whose(in.Name) + ": new SMTP connections are refused"
+	k.Cause = "the dispatcher is not there, or it does not listen any more (its configuration changed, or it could not bind the port)."
+	return true
+}
+
+// dispatcherHangs finds the contradiction: connections wait, servers may
+// still be started, and none takes them.
+func dispatcherHangs(c *Case, in *Instance, k *Candidate) bool {
+	waiting, waits := waitingClients(in)
+	servers, known := in.SMTPServers.Value()
+	probe, failed := failedProbe(c, "smtp")
+	failed = failed && len(c.Instances) == 1
+	if limit, ok := processLimit(c, in); ok && known && servers >= 0.9*limit || atTop(in, servers) {
+		return false // all servers are taken: another finding
+	}
+	if limitWarned(c, in) != nil {
+		return false
+	}
+	none := known && servers == 0 && waits
+	switch {
+	case none && waiting >= 3, none && failed:
+		k.Need, k.Confidence = 15*time.Second, 0.85
+	case failed && waits:
+		k.Need, k.Confidence = 0, 0.8
+	default:
+		return false
+	}
+	k.Rank = RankContradiction
+	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingOwnDNSDead, mta.FindingOwnResourceFailing}
+	k.Title = "the dispatcher" + whose(in.Name) + " hangs: " + amountOf(waiting, "connection") + " wait and nobody serves them"
+	k.Cause = "the dispatcher lives but starts no server for the clients that wait: it is stopped, stuck in the kernel, or the machine is out of a resource."
+	for _, p := range in.Ports {
+		if v, ok := p.AcceptQueue.Value(); ok && v > 0 {
+			k.Since = sinceOr(p.AcceptQueue.Since(p.AcceptQueue.Up()), k.Since)
+			k.Evidence = append(k.Evidence, reading(p.AcceptQueue, seriesOf("mta_accept_queue_length", "instance", in.Name, "port", p.Port),
+				amountOf(v, "connection")+" to port "+p.Port+" not accepted"))
+		}
+	}
+	if known {
+		k.Evidence = append(k.Evidence, reading(in.SMTPServers, seriesOf("mta_processes", "instance", in.Name, "role", mta.RoleSMTPServer.String()), amountOf(servers, "SMTP server process")))
+	}
+	if failed {
+		answer, _ := c.Facts.Probe(probe)
+		k.Evidence = append(k.Evidence, fact("the probe of the own port has failed for a minute: "+cut(orWord(answer.Text, "no greeting came"), 200)))
+	}
+	return true
+}
+
+func explainDispatcher(c *Case, in *Instance, m *mta.Finding) {
+	if _, orphans := living(c.Facts.Processes(in.Name), mta.RoleJobController); len(orphans) > 0 {
+		m.Evidence = append(m.Evidence, fact("left over from the dispatcher that ended: "+named(orphans)))
+	}
+	if v, ok := in.DiskFree.Value(); ok && v > 1<<30 {
+		m.RuledOut = append(m.RuledOut, "the queue's disk is not full: "+amount(v/(1<<30))+" GiB are free")
+	}
+	m.Advice = append(m.Advice, startAdvice(c, in.Name)...)
+	m.Advice = append(m.Advice, "see whether the kernel killed it for memory: `dmesg -T | grep -i -e oom -e killed`")
+	m.Avoid = append(m.Avoid, "do not delete the pid file or queue files to get it started: senders keep their mail and try again for days",
+		"do not start a second one before you know that the first is gone: `ps -ef`")
+}

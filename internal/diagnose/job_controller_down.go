@@ -1,0 +1,116 @@
+package diagnose
+
+import (
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// jobControllerRule finds that nobody decides on deliveries: mail is taken
+// in and stays in the queue.
+func jobControllerRule() Rule {
+	return Rule{
+		Codes: []mta.FindingCode{mta.FindingJobControllerDown},
+		Judge: func(c *Case) []Candidate {
+			var list []Candidate
+			for _, in := range c.Instances {
+				if k, ok := jobControllerDown(c, in); ok {
+					list = append(list, k)
+				}
+			}
+			return list
+		},
+	}
+}
+
+func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
+	k := Candidate{Clear: 15 * time.Second, Family: "job-controller|" + in.Name, Rank: RankDirect}
+	k.Code, k.Instance, k.Subject = mta.FindingJobControllerDown, in.Name, mta.RoleJobController.String()
+	k.Severity, k.Since = mta.SeverityCritical, c.Now
+	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown}
+	name := daemonName(c, in.Name, mta.RoleJobController)
+	e := lookEnded(c, in, &in.JobController, mta.RoleJobController)
+	stuck, text := stuckProcesses(c.Facts.Processes(in.Name), mta.RoleJobController)
+	switch {
+	case e.down || e.replaced:
+		jobControllerEnded(c, in, e, &k)
+	case len(stuck) > 0 && stuck[0].State == "T":
+		k.Need, k.Confidence = twice, 0.99
+		k.Title = "the job controller" + whose(in.Name) + " is stopped: mail is accepted and not delivered"
+		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
+		k.Evidence = []mta.Evidence{fact(text)}
+		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
+	default:
+		u, ok := untried(c, in)
+		if !ok {
+			return Candidate{}, false
+		}
+		jobControllerHangs(c, in, u, &k)
+		if len(stuck) > 0 {
+			k.Evidence = append(k.Evidence, fact(text))
+			k.Cause = name + " is alive but waits in the kernel (state D), usually for a disk or a network file system."
+		}
+	}
+	k.Explain = func(m *mta.Finding) { explainJobController(c, in, m) }
+	return k, true
+}
+
+func jobControllerEnded(c *Case, in *Instance, e ended, k *Candidate) {
+	k.Need, k.Since = e.need, e.at
+	k.Title = "the job controller" + whose(in.Name) + " is down: mail is accepted and not delivered"
+	if e.replaced {
+		k.Title = "the job controller" + whose(in.Name) + " died and was replaced"
+	}
+	var texts []string
+	k.Cause, texts, k.Confidence = endCause(c, in, mta.RoleJobController, e)
+	k.Evidence = []mta.Evidence{daemonCount(in, &in.JobController, mta.RoleJobController)}
+	if len(texts) > 0 {
+		k.Evidence = append(k.Evidence, mta.Evidence{Text: "what the mail server says", Lines: texts})
+	}
+}
+
+func jobControllerHangs(c *Case, in *Instance, u untriedMail, k *Candidate) {
+	k.Rank, k.Since, k.Confidence = RankContradiction, u.since, 0.9
+	k.Title = "the job controller" + whose(in.Name) + " hangs: " + amountOf(u.count, "message") + " came in and no delivery was tried"
+	if n, ok := in.JobController.Count.Value(); ok && n == 0 {
+		k.Title = "no job controller" + whose(in.Name) + ": " + amountOf(u.count, "message") + " came in and no delivery was tried"
+	}
+	k.Cause = daemonName(c, in.Name, mta.RoleJobController) + " is there but does not work: it is stopped, stuck, or cannot be reached by the rest of the mail server."
+	k.Evidence = []mta.Evidence{
+		fact(amountOf(u.count, "message") + " accepted more than " + span(u.wait) + " ago, and not one delivery attempt since"),
+		reading(in.Attempts, seriesOf("mta_delivery_attempts_total", "instance", in.Name), "0 delivery attempts in the last "+span(u.wait)),
+	}
+	if n, ok := u.queue.Value(); ok {
+		k.Evidence = append(k.Evidence, reading(u.queue, seriesOf("mta_queue_messages", "instance", in.Name), amountOf(n, "message")+" waiting"))
+	}
+	if len(c.Logs) > 0 {
+		k.RuledOut = append(k.RuledOut, "the log is read up to now: attempts would be seen")
+	}
+}
+
+func explainJobController(c *Case, in *Instance, m *mta.Finding) {
+	if n, ok := in.Dispatcher.Count.Value(); ok && n >= 1 {
+		m.RuledOut = append(m.RuledOut, "the dispatcher runs: mail is accepted")
+	}
+	for _, q := range in.Queues {
+		if n, ok := q.Messages.Value(); ok && n > 0 && (q.Name == "incoming" || q.Name == "active") {
+			m.Evidence = append(m.Evidence, reading(q.Messages, seriesOf("mta_queue_messages", "instance", in.Name, "queue", q.Name),
+				amountOf(n, "message")+" in the queue "+q.Name))
+		}
+	}
+	switch software(c, in.Name) {
+	case "postfix", "":
+		m.Advice = append(m.Advice, "see what Postfix says of it: `postfix status`, and the lines of qmgr and master in the mail log",
+			"after its fault is mended, `postfix reload` starts it anew; if master has throttled it, it comes back within a minute by itself")
+	case "imta":
+		m.Advice = append(m.Advice, "read the newest job_controller.log-*, then `imsimta start job_controller` (it reads the queue from disk; with much mail that takes minutes)")
+	case "exim":
+		m.Advice = append(m.Advice, "start the daemon with its queue interval: `exim -bd -q30m` (Debian: `systemctl start exim4`)")
+	case "sendmail":
+		m.Advice = append(m.Advice, "start the queue runner: `sendmail -q15m` (systemd: `systemctl start sendmail`)")
+	case "opensmtpd":
+		m.Advice = append(m.Advice, "restart it as a whole: `systemctl restart opensmtpd`; its processes live and die together")
+	}
+	m.Avoid = append(m.Avoid, "do not flush the queue: it delivers nothing while nobody runs it, and hits every destination at once afterwards",
+		"do not delete queue files: the mail is safe there")
+}
