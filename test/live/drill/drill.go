@@ -26,7 +26,8 @@ type Drill struct {
 	Limit time.Duration
 
 	Postfix world.PostfixConfig
-	Syslog  bool // log by a rsyslogd
+	Syslog  bool         // log by a rsyslogd
+	Before  func() error // done before Postfix starts
 
 	// Begin breaks something and says with Scene.Undo how to mend it.
 	Begin func(s *Scene) error
@@ -41,8 +42,8 @@ func (d *Drill) Harmless() bool { return len(d.Codes) == 0 }
 // Lengths of the drills. What the kernel tells at once must be told at once;
 // what fills up or fails by and by, within a minute or three.
 const (
-	atOnce  = 2 * time.Second
-	soon    = time.Minute
+	atOnce   = 2 * time.Second
+	soon     = time.Minute
 	inAWhile = 3 * time.Minute
 )
 

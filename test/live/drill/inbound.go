@@ -38,7 +38,7 @@ func inboundDrills() []Drill {
 			Name: "accept-queue-overflow", Text: "100 slow clients, 10 processes, and room for 16 connections that wait",
 			Codes: []mta.FindingCode{mta.FindingAcceptQueueOverflow}, Limit: soon,
 			Also:    []mta.FindingCode{mta.FindingProcessLimitReached},
-			Postfix: world.PostfixConfig{SMTPD: "10"},
+			Postfix: world.PostfixConfig{SMTPD: "10"}, Before: smallBacklog,
 			Begin: func(s *Scene) error {
 				s.Beside(func(ctx context.Context) { s.Box.Loris(ctx, 100, world.Crowd(100)) })
 				return nil

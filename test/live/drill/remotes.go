@@ -36,14 +36,14 @@ func remoteDrills() []Drill {
 		{
 			Name: "provider-throttling", Text: "the biggest destination answers 421 and 451: too much from us",
 			Codes: []mta.FindingCode{mta.FindingProviderThrottling}, Reason: []mta.Cause{mta.CauseRateLimited}, Limit: inAWhile,
-			Begin: func(s *Scene) error { return s.change(throttle, "big") },
+			Begin:    func(s *Scene) error { return s.change(throttle, "big") },
 			Evidence: logged("unusual rate"),
 		},
 		{
 			Name: "blocklisted", Text: "three destinations refuse our address by a blocklist",
 			Codes: []mta.FindingCode{mta.FindingBlocklisted}, Reason: []mta.Cause{mta.CauseBlocked}, Limit: inAWhile,
-			Also:  []mta.FindingCode{mta.FindingBounceSurge},
-			Begin: func(s *Scene) error { return s.change(blocklist, "big", "north", "south") },
+			Also:     []mta.FindingCode{mta.FindingBounceSurge},
+			Begin:    func(s *Scene) error { return s.change(blocklist, "big", "north", "south") },
 			Evidence: logged("blocked using"),
 		},
 		{

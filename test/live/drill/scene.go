@@ -34,6 +34,9 @@ type Scene struct {
 	undo   []func() error
 	mark   int64 // length of the log when the drill began
 	log    string
+
+	mu     sync.Mutex
+	failed error // what went wrong beside
 }
 
 // Undo says how to mend what was just broken. The last is done first.
