@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/mtawatch/mtawatch/internal/api"
+	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -49,6 +51,7 @@ func TestRoundTrip(t *testing.T) {
 	fq := view.FailureQuery{Instance: "postfix", Window: 90 * time.Minute, Top: 2, Cause: "greylisted", Destination: "example.net", Inbound: true}
 	cq := view.ConnectionQuery{Port: 587, State: "syn-recv", Top: 5}
 	pq := view.ProcessQuery{Instance: "postfix & co"}
+	dq := view.FindingQuery{ID: "f1", Code: mta.FindingQueueGrowing, Since: noon, Limit: 3}
 	tests := []struct {
 		name        string
 		ask         func() (any, error)
@@ -62,6 +65,7 @@ func TestRoundTrip(t *testing.T) {
 		{"failures", func() (any, error) { return c.Failures(ctx, fq) }, theFailures(), fq},
 		{"connections", func() (any, error) { return c.Connections(ctx, cq) }, theConnections(), cq},
 		{"processes", func() (any, error) { return c.Processes(ctx, pq) }, theProcesses(), pq},
+		{"findings", func() (any, error) { return c.Findings(ctx, dq) }, theFindings(), dq},
 		{"version", func() (any, error) { return c.(*api.Client).Version(ctx) }, testVersion, nil},
 	}
 	for _, tt := range tests {
@@ -74,6 +78,27 @@ func TestRoundTrip(t *testing.T) {
 			same(t, got, tt.want)
 			same(t, s.asked, tt.asked)
 		})
+	}
+}
+
+// TestNoLines: a door that shows no single messages shows no log lines of
+// findings either, and the source's own stay whole.
+func TestNoLines(t *testing.T) {
+	srv := httptest.NewServer(api.Handler(&source{}, api.Options{NoMessages: true}))
+	defer srv.Close()
+	for _, path := range []string{"/status", "/findings"} {
+		res, err := http.Get(srv.URL + api.Prefix + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != 200 || !strings.Contains(string(body), "messages waiting") || strings.Contains(string(body), "b@example.net") {
+			t.Errorf("%s: %v, status %d: %s", path, err, res.StatusCode, body)
+		}
+		if strings.Contains(string(body), `"line"`) {
+			t.Errorf("%s shows the lines of what is folded: %s", path, body)
+		}
 	}
 }
 
@@ -177,6 +202,7 @@ var errorTests = []struct {
 	{name: "window too long", path: "/api/v1/failures?window=25h", code: 400, want: "24h"},
 	{name: "window negative", path: "/api/v1/failures?window=-1h", code: 400, want: "duration"},
 	{name: "cause", path: "/api/v1/failures?cause=bad-luck", code: 400, want: "greylisted"},
+	{name: "code", path: "/api/v1/findings?code=bad-luck", code: 400, want: "queue-growing"},
 	{name: "state", path: "/api/v1/connections?state=open", code: 400, want: "established"},
 	{name: "port", path: "/api/v1/connections?port=70000", code: 400, want: "65535"},
 	{name: "two wrong at once", path: "/api/v1/failures?cause=x&top=y", code: 400, want: "1000"},
@@ -325,7 +351,7 @@ func FuzzQuery(f *testing.F) {
 	}
 	h := api.Handler(&source{}, api.Options{})
 	f.Fuzz(func(t *testing.T, raw string) {
-		for _, path := range []string{"status", "queue", "queue/messages", "failures", "connections", "processes", "doctor", "trace", "version"} {
+		for _, path := range []string{"status", "queue", "queue/messages", "failures", "connections", "processes", "doctor", "findings", "trace", "version"} {
 			r := &http.Request{Method: "GET", URL: &url.URL{Path: api.Prefix + "/" + path, RawQuery: raw}}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)

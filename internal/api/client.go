@@ -131,6 +131,18 @@ func (c *Client) Processes(ctx context.Context, q view.ProcessQuery) (view.Proce
 	return get[view.Processes](ctx, c, "/processes", v)
 }
 
+// Findings implements view.Source.
+func (c *Client) Findings(ctx context.Context, q view.FindingQuery) (view.Findings, error) {
+	v := make(query)
+	v.text("id", q.ID)
+	v.text("code", string(q.Code))
+	if !q.Since.IsZero() {
+		v.text("since", q.Since.Format(time.RFC3339Nano))
+	}
+	v.number("limit", q.Limit)
+	return get[view.Findings](ctx, c, "/findings", v)
+}
+
 // Doctor implements view.Source.
 func (c *Client) Doctor(ctx context.Context) (view.Doctor, error) {
 	return get[view.Doctor](ctx, c, "/doctor", nil)

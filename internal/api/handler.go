@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -38,12 +39,13 @@ func Handler(src view.Source, o Options) http.Handler {
 	}
 	h := &handler{src: src, opts: o, traces: make(chan struct{}, o.MaxTraces)}
 	h.routes = map[string]route{
-		"/status":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Status, error) { return src.Status(ctx) })},
+		"/status":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Status, error) { return h.status(ctx) })},
 		"/queue":          {queueParams, answer(h, h.queue)},
 		"/queue/messages": {messageParams, answer(h, h.messages)},
 		"/failures":       {failureParams, answer(h, h.failures)},
 		"/connections":    {connectionParams, answer(h, h.connections)},
 		"/processes":      {processParams, answer(h, h.processes)},
+		"/findings":       {findingParams, answer(h, h.findings)},
 		"/doctor":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Doctor, error) { return src.Doctor(ctx) })},
 		"/trace":          {traceParams, h.trace},
 		"/version":        {nil, answer(h, func(context.Context, *params) (Version, error) { return o.Version, nil })},
@@ -156,6 +158,36 @@ func writeError(w http.ResponseWriter, code int, err error, advice string) {
 	w.Header().Set("Content-Type", typeJSON)
 	w.WriteHeader(code)
 	w.Write(append(body, '\n'))
+}
+
+func (h *handler) status(ctx context.Context) (view.Status, error) {
+	s, err := h.src.Status(ctx)
+	s.Findings = h.shown(s.Findings)
+	return s, err
+}
+
+func (h *handler) findings(ctx context.Context, p *params) (view.Findings, error) {
+	q := view.FindingQuery{ID: p.text("id"), Code: p.code("code"), Since: p.time("since"), Limit: p.number("limit", maxTop)}
+	f, err := ask(ctx, p, q, h.src.Findings)
+	f.Open, f.Past = h.shown(f.Open), h.shown(f.Past)
+	return f, err
+}
+
+// shown takes the log lines off findings where single messages are not shown.
+func (h *handler) shown(list []mta.Finding) []mta.Finding {
+	if !h.opts.NoMessages || list == nil {
+		return list
+	}
+	list = slices.Clone(list)
+	for i := range list {
+		f := &list[i]
+		f.Evidence = slices.Clone(f.Evidence)
+		for k := range f.Evidence {
+			f.Evidence[k].Lines = nil
+		}
+		f.Folded = h.shown(f.Folded)
+	}
+	return list
 }
 
 func (h *handler) queue(ctx context.Context, p *params) (view.Queue, error) {

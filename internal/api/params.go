@@ -28,6 +28,7 @@ var (
 	failureParams    = []string{"instance", "window", "top", "cause", "destination", "inbound"}
 	connectionParams = []string{"port", "state", "top"}
 	processParams    = []string{"instance"}
+	findingParams    = []string{"id", "code", "since", "limit"}
 	traceParams      = []string{"text", "since", "limit"}
 )
 
@@ -141,6 +142,18 @@ func (p *params) cause(name string) string {
 		p.refuse(name, "is no cause; the causes are: "+causeList())
 	}
 	return v
+}
+
+func (p *params) code(name string) mta.FindingCode {
+	c := mta.FindingCode(p.values.Get(name))
+	if c != "" && c.Sign() == "" {
+		var names []string
+		for _, known := range mta.FindingCodes() {
+			names = append(names, string(known))
+		}
+		p.refuse(name, "is no finding; the findings are: "+strings.Join(names, ", "))
+	}
+	return c
 }
 
 func causeList() string {

@@ -26,13 +26,13 @@ func number(n int64) *int64 { return &n }
 
 func theStatus() view.Status {
 	return view.Status{
-		Time:   noon,
+		Time: noon, Verdict: view.VerdictCritical, Findings: []mta.Finding{theFinding()}, Judged: true, Learned: 26 * time.Hour,
 		Daemon: &view.Daemon{Version: "v0.1.0", PID: 4711, Started: noon, Memory: 1 << 20, CPU: 1.5, Dropped: 2},
 		Instances: []view.InstanceStatus{{
 			Instance: mta.Instance{MTA: "postfix", Name: "postfix-out", Version: "3.7.11", Running: true,
 				Logs:   []mta.LogSource{{Kind: mta.LogFile, Path: "/var/log/mail.log"}},
 				Listen: []mta.Listen{{Service: "smtp", Port: 25}}},
-			Queue: view.QueueStatus{Time: noon, Messages: number(0), Bytes: nil,
+			Queue: view.QueueStatus{Time: noon, Messages: number(0), Bytes: nil, Normal: &view.Range{Low: 1, High: 9, Time: noon, LearnedFrom: time.Hour},
 				Queues:  []mta.QueueCount{{Name: "deferred", Messages: 0, Bytes: mta.UnknownBytes}},
 				FromLog: &view.LogQueue{Messages: 3, Oldest: noon, Since: noon}},
 			Failures:    view.FailureStatus{Window: time.Hour, Received: number(9), Attempts: map[string]int64{"sent": 7}, Causes: map[string]int64{"greylisted": 1}},
@@ -42,6 +42,24 @@ func theStatus() view.Status {
 		Sources: []view.SourceState{{Source: "/var/log/mail.log", Up: true, Lines: 10, LastUnknown: []string{"odd \x1b[31m line"}}},
 		Blind:   []mta.BlindSpot{{Source: "queue", Kind: mta.BlindFailing, Since: noon, Text: "no answer", Advice: "run it as root"}},
 	}
+}
+
+func theFinding() mta.Finding {
+	value, low, high := 4120.0, 180.0, 650.0
+	return mta.Finding{ID: "f1", Code: mta.FindingQueueGrowing, Title: "4,120 messages wait", Severity: mta.SeverityCritical, Instance: "postfix", Subject: "deferred",
+		Since: noon, Noticed: noon, Cause: "example.net times out.", Reason: mta.CauseConnectTimeout, Score: 3.5,
+		Evidence: []mta.Evidence{{Text: "messages waiting", Series: "mta_queue_messages", Value: &value, Low: &low, High: &high, Lines: []string{"Nov 23 to=<b@example.net>"}}},
+		RuledOut: []string{"own DNS answers"}, Advice: []string{"wait"}, Avoid: []string{"do not flush"}, Confidence: 0.9,
+		Folded: []mta.Finding{{ID: "f2", Code: mta.FindingQueueOldMail, Severity: mta.SeverityWarning, Since: noon, Advice: []string{}, Evidence: []mta.Evidence{{Text: "t", Lines: []string{"line"}}}}}}
+}
+
+func theFindings() view.Findings {
+	return view.Findings{Time: noon, Open: []mta.Finding{theFinding()}, Past: []mta.Finding{}, More: true, Learned: 26 * time.Hour}
+}
+
+func (s *source) Findings(_ context.Context, q view.FindingQuery) (view.Findings, error) {
+	s.asked = q
+	return theFindings(), s.err
 }
 
 func theQueue() view.Queue {

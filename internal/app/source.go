@@ -141,6 +141,19 @@ func (s *Source) Processes(ctx context.Context, q view.ProcessQuery) (view.Proce
 	return s.belt.Processes(q, time.Now()), nil
 }
 
+// Findings gives the open findings and those that were.
+func (s *Source) Findings(_ context.Context, q view.FindingQuery) (view.Findings, error) {
+	if q.Code != "" && q.Code.Sign() == "" {
+		return view.Findings{}, fmt.Errorf("%w: no finding has the code %q", view.ErrQuestion, q.Code)
+	}
+	f := q.Select(s.belt.Findings())
+	f.Time, f.Learned = time.Now(), s.belt.Learned()
+	if s.look != nil {
+		f.Unknown = "nothing is judged here: no daemon watches this machine"
+	}
+	return f, nil
+}
+
 // Metrics gives every series' present value.
 func (s *Source) Metrics(context.Context) ([]mta.Sample, error) {
 	return s.belt.Metrics(time.Now()), nil

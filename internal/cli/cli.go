@@ -132,7 +132,7 @@ func (t *tool) root() *cobra.Command {
 		return view.Advise(err, "see '"+c.CommandPath()+" --help'")
 	})
 	root.AddCommand(t.runCommand(), t.statusCommand(), t.queueCommand(), t.failuresCommand(), t.connectionsCommand(),
-		t.processesCommand(), t.traceCommand(), t.doctorCommand(), t.parseCommand(), t.classifyCommand(), t.judgeCommand(),
+		t.processesCommand(), t.traceCommand(), t.replayCommand(), t.doctorCommand(), t.parseCommand(), t.classifyCommand(), t.judgeCommand(),
 		t.checkConfigCommand(), t.versionCommand())
 	return root
 }

@@ -156,7 +156,7 @@ func (j *judging) look(in *seriesInput, whole bool) (unsorted bool, err error) {
 	})
 	if len(gaps) > 0 {
 		slices.Sort(gaps)
-		j.step = gaps[len(gaps)/2]
+		j.step = gaps[(len(gaps)-1)/2]
 	}
 	if unsorted = errors.Is(err, seriescsv.ErrOrder); unsorted || errors.Is(err, errEnough) {
 		err = nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 // The kinds of verdict.
@@ -120,7 +121,7 @@ func (v *verdicts) lines() []verdict {
 		list = append(list, v.past[i].verdict())
 	}
 	for _, f := range v.findings {
-		list = append(list, findingVerdict(f))
+		list = append(list, findingVerdict(view.Presentable([]mta.Finding{f})[0]))
 	}
 	slices.SortFunc(list, func(a, b verdict) int {
 		return cmp.Or(a.Noticed.Compare(b.Noticed), a.Begin.Compare(b.Begin), strings.Compare(a.Kind, b.Kind),
@@ -146,7 +147,7 @@ func (e *episode) verdict() verdict {
 
 func findingVerdict(f mta.Finding) verdict {
 	v := verdict{Kind: kindFinding, Code: f.Code, Cause: f.Reason.String(), Severity: f.Severity, Begin: f.Since.UTC(), Noticed: f.Noticed.UTC(),
-		Score: finite(f.Score), Title: f.Title, ID: f.ID, Instance: f.Instance, Subject: f.Subject, Text: f.Cause, Confidence: finite(f.Confidence),
+		Score: f.Score, Title: f.Title, ID: f.ID, Instance: f.Instance, Subject: f.Subject, Text: f.Cause, Confidence: f.Confidence,
 		Evidence: f.Evidence, RuledOut: f.RuledOut, Advice: f.Advice, Avoid: f.Avoid}
 	if !f.End.IsZero() {
 		end := f.End.UTC()
@@ -154,13 +155,6 @@ func findingVerdict(f mta.Finding) verdict {
 	}
 	for _, c := range f.Folded {
 		v.Folded = append(v.Folded, string(c.Code))
-	}
-	for i := range v.Evidence {
-		for _, p := range [...]**float64{&v.Evidence[i].Value, &v.Evidence[i].Low, &v.Evidence[i].High} {
-			if *p != nil {
-				*p = pointer(**p)
-			}
-		}
 	}
 	return v
 }

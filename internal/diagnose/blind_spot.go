@@ -20,6 +20,10 @@ func blindSpotRule() Rule {
 					continue
 				}
 				told[s.Source] = true
+				if k, ok := silentLog(c, &s); ok {
+					list = append(list, k)
+					continue
+				}
 				list = append(list, blindSpot(c, &s))
 			}
 			for _, l := range c.Logs {
@@ -71,9 +75,22 @@ func blindSpot(c *Case, s *mta.BlindSpot) Candidate {
 		}
 	}
 	if s.Kind == mta.BlindSilent {
-		k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown, mta.FindingMailStopped}
+		k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown}
 	}
 	return k
+}
+
+// silentLog gives the stronger reading of a log's silence, where there is one.
+func silentLog(c *Case, s *mta.BlindSpot) (Candidate, bool) {
+	if s.Kind != mta.BlindSilent {
+		return Candidate{}, false
+	}
+	for _, l := range c.Logs {
+		if l.Name == s.Source {
+			return silentWhileMoving(c, l)
+		}
+	}
+	return Candidate{}, false
 }
 
 func blindTitle(s *mta.BlindSpot) string {
@@ -149,21 +166,34 @@ func silentWhileMoving(c *Case, l *Log) (Candidate, bool) {
 // movingSilence reports a log without any line during the shortest time in
 // which at least ten clients came, where lines used to come with clients.
 func movingSilence(c *Case, l *Log) (opened float64, d time.Duration, ok bool) {
-	if l.Lines.Last().IsZero() || !aloneOrAllSilent(c) {
+	if !aloneOrAllSilent(c) {
 		return 0, 0, false
 	}
 	for _, d := range [...]time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute} {
-		_, n, known := l.Lines.Sum(d)
-		if !known || n > 0 {
+		if _, n, known := l.Lines.Sum(d); !known || n > 0 {
 			return 0, 0, false
 		}
-		moved := movedIn(c, d)
-		_, hour, long := l.Lines.Sum(time.Hour)
-		if moved >= 10 && long && hour >= 0.5*(movedIn(c, time.Hour)-moved) {
-			return moved, d, true
+		if moved := movedIn(c, d); moved >= 10 {
+			return moved, d, speaks(c, l, d)
 		}
 	}
 	return 0, 0, false
+}
+
+// speaks reports whether the log used to have lines where clients came: in
+// the hour before it fell silent, or by what is normal.
+func speaks(c *Case, l *Log, d time.Duration) bool {
+	if usual, ok := l.Lines.Expected(d); ok && usual >= 10 {
+		return true
+	}
+	last := l.Lines.Last()
+	silence := c.Now.Sub(last)
+	if last.IsZero() || silence > 2*time.Hour {
+		return false
+	}
+	_, n, ok := l.Lines.Sum(silence + time.Hour)
+	before := movedIn(c, silence+time.Hour) - movedIn(c, silence)
+	return ok && n >= 10 && n >= 0.5*before
 }
 
 // movedIn counts the clients that came to any port.

@@ -31,6 +31,9 @@ const freshExit = 20 * time.Second
 // counts at once; a process table that lacks it must lack it twice.
 func lookEnded(c *Case, in *Instance, d *Daemon, role mta.Role) ended {
 	exit := c.Facts.Exit(in.Name, role)
+	if p := accused(exit.Text); p != "" && roleOfProgram(p) != role {
+		exit.Text = "" // it tells of another program's end
+	}
 	n, known := d.Count.Value()
 	fresh := !exit.Time.IsZero() && !exit.Time.After(c.Now) && c.Now.Sub(exit.Time) <= freshExit
 	if fresh && exit.Time.After(d.Started) || !exit.Time.IsZero() && known && n == 0 && exit.Time.After(d.Started) {

@@ -11,6 +11,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/alert"
 	"github.com/mtawatch/mtawatch/internal/classify"
 	"github.com/mtawatch/mtawatch/internal/diagnose"
+	"github.com/mtawatch/mtawatch/internal/judge"
 	"github.com/mtawatch/mtawatch/internal/meter"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/qshape"
@@ -31,7 +32,11 @@ type Config struct {
 	Adapters    []adapter.Adapter
 	Judge       bool                 // judge each tick: what is normal, what is wrong
 	Found       func([]alert.Change) // gets what opened, changed and was resolved, of past time too; it must not call the belt. nil: none
-	Observe     func(track.Fact)     // gets every fact once it is counted; it must not call the belt. nil: none
+	Replay      bool                 // only old logs are read: what is measured otherwise is counted from them
+	// Past gets what is known of each past step once it is judged, and the engine that judged it (nil
+	// without Judge) to be asked only. It must not keep the samples nor call the belt. nil: none.
+	Past    func(mta.Reading, *judge.Engine)
+	Observe func(track.Fact) // gets every fact once it is counted; it must not call the belt. nil: none
 }
 
 // Belt runs the stages over what the sources bring. Its methods may be called
@@ -66,9 +71,13 @@ type Belt struct {
 	lastTick  time.Time
 
 	judgement judgement
-	level     []mta.Sample                  // of the last past tick
 	warnings  map[string][]diagnose.Warning // by instance, oldest first; bounded
 	disks     map[string]Disk               // by instance
+
+	past         *past            // of what logs that are read late tell; nil when nobody wants to know
+	news         bool             // an event was counted since the last past tick
+	storedPast   time.Time        // the last past tick that history was given
+	closedBefore map[uint16]int64 // connections that ended before the live watch began, by port
 }
 
 // QueueTable is the last listing of one instance's queue.
@@ -125,6 +134,11 @@ func New(cfg Config) *Belt {
 
 		warnings: make(map[string][]diagnose.Warning),
 		disks:    make(map[string]Disk),
+
+		closedBefore: make(map[uint16]int64),
+	}
+	if cfg.History != nil || cfg.Judge || cfg.Replay {
+		b.past = newPast()
 	}
 	b.startJudge()
 	return b

@@ -33,6 +33,18 @@ func (g *gaugeSeries) next() {
 	}
 }
 
+// of gives the one copy of a series.
+func (g *gaugeSeries) of(x mta.Series) *mta.Series {
+	k := x.Key()
+	p := g.byKey[k]
+	if p == nil {
+		p = &gauge{series: x}
+		g.byKey[k] = p
+	}
+	p.round = g.round
+	return &p.series
+}
+
 // sampler appends the samples of one tick.
 type sampler struct {
 	g   *gaugeSeries
@@ -44,15 +56,8 @@ func (s *sampler) put(counter bool, name string, v float64, pairs ...string) {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		labels = append(labels, mta.Label{Name: pairs[i], Value: pairs[i+1]})
 	}
-	x := mta.Series{Name: name, Labels: labels, Counter: counter}
-	k := x.Key()
-	p := s.g.byKey[k]
-	if p == nil {
-		p = &gauge{series: x}
-		s.g.byKey[k] = p
-	}
-	p.round = s.g.round
-	s.dst = append(s.dst, mta.Sample{Series: &p.series, Value: v})
+	x := s.g.of(mta.Series{Name: name, Labels: labels, Counter: counter})
+	s.dst = append(s.dst, mta.Sample{Series: x, Value: v})
 }
 
 func (s *sampler) gauge(name string, v float64, pairs ...string) { s.put(false, name, v, pairs...) }
@@ -188,7 +193,7 @@ func (b *Belt) connectionSamples(s *sampler, now time.Time) {
 		s.gauge("mta_inbound_sources", float64(p.Sources), "instance", in, "port", port)
 		s.gauge("mta_inbound_top_source_connections", float64(TopSource(p)), "instance", in, "port", port)
 		if p.Closed >= 0 {
-			s.counter("mta_inbound_closed_total", float64(p.Closed), "instance", in, "port", port)
+			s.counter("mta_inbound_closed_total", float64(p.Closed+b.closedBefore[p.Port]), "instance", in, "port", port)
 		}
 		if p.Listening {
 			s.gauge("mta_accept_queue_length", float64(p.AcceptQueue), "instance", in, "port", port)

@@ -15,10 +15,6 @@ import (
 // BucketJudge is where the state store keeps what is normal and what was found.
 const BucketJudge = "judge"
 
-// longestGap is how long a stretch between two events of a log that is read
-// late may be and still be judged as time in which nothing happened.
-const longestGap = 24 * time.Hour
-
 // judgement is the belt's engine with what is not stored yet.
 type judgement struct {
 	engine  *judge.Engine
@@ -73,25 +69,16 @@ func (b *Belt) judgePresent(t mta.Tick) {
 	b.told(b.judgement.engine.Step(r))
 }
 
-// judgePast judges past time up to a moment, of which the log alone tells.
-// Between two events of one log nothing happened that it would tell of: the
-// steps between are judged too.
-func (b *Belt) judgePast(t mta.Tick) {
+// judgePast judges a moment that is over, of which the log alone tells.
+func (b *Belt) judgePast(r mta.Reading) {
 	j := &b.judgement
 	if j.engine == nil {
 		return
 	}
 	j.past = true
 	defer func() { j.past = false }()
-	if gap := t.Time.Sub(j.at); gap > b.cfg.Interval && gap <= longestGap {
-		for at := j.at.Add(b.cfg.Interval); at.Before(t.Time); at = at.Add(b.cfg.Interval) {
-			j.at = at
-			b.told(j.engine.Step(mta.Reading{Tick: mta.Tick{Time: at, Samples: b.level}}))
-		}
-	}
-	b.level = append(b.level[:0], t.Samples...)
-	j.at = t.Time
-	b.told(j.engine.Step(mta.Reading{Tick: t}))
+	j.at = r.Time
+	b.told(j.engine.Step(r))
 }
 
 // glance judges what has just become known without waiting for the next tick.

@@ -36,6 +36,8 @@ type source struct {
 	recent    share // of lines that were not understood
 	blind     *mta.BlindSpot
 	next      time.Time // the next tick of this source's time while it catches up
+	habit     gapHabit  // of its own time, while it catches up
+	missing   bool      // lines are missing before those that come
 }
 
 // LineCounts is what became of a source's lines. They add up: Lines is all.
@@ -184,6 +186,10 @@ func (b *Belt) line(s *source, l adapter.Line) {
 		b.meter.Add(f)
 		if e.Kind == mta.KindWarning || e.Kind == mta.KindDaemon {
 			b.warn(e)
+		}
+		if b.past != nil && !s.atEnd {
+			b.news = true
+			b.pastEvent(s.first, e)
 		}
 		if b.cfg.Observe != nil {
 			b.cfg.Observe(f)

@@ -36,6 +36,7 @@ func (b *Belt) Status(now time.Time) view.Status {
 		}
 	}
 	st.Sources = b.sourceStates(now)
+	b.judged(&st)
 	return st
 }
 
@@ -131,7 +132,7 @@ func (b *Belt) connectionStatus(in mta.Instance, now time.Time) view.ConnectionS
 		p := &b.conns.Ports[i]
 		for _, l := range in.Listen {
 			if l.Port == p.Port {
-				s.Ports = append(s.Ports, portRow(p, l.Service))
+				s.Ports = append(s.Ports, b.portRow(p, l.Service))
 				break
 			}
 		}
@@ -154,7 +155,7 @@ func (b *Belt) connsUnknown(now time.Time) string {
 	return ""
 }
 
-func portRow(p *mta.PortTable, service string) view.PortRow {
+func (b *Belt) portRow(p *mta.PortTable, service string) view.PortRow {
 	row := view.PortRow{Port: p.Port, Service: service, Listening: p.Listening, AcceptQueue: p.AcceptQueue, AcceptLimit: p.AcceptLimit,
 		Sources: p.Sources, TopSource: TopSource(p), States: map[string]int{}}
 	for st := range mta.NumTCPStates {
@@ -162,6 +163,7 @@ func portRow(p *mta.PortTable, service string) view.PortRow {
 			row.States[st.String()] += int(n)
 		}
 	}
+	row.Normal = b.normalPort(p.Port)
 	if p.Closed >= 0 {
 		row.Closed = &p.Closed
 	}
@@ -245,7 +247,9 @@ func (b *Belt) Failures(q view.FailureQuery, now time.Time) view.Failures {
 			if q.Cause != "" && q.Cause != r.Cause.String() || q.Destination != "" && q.Destination != r.Destination {
 				continue
 			}
-			f.Rows = append(f.Rows, failureRow(r))
+			row := failureRow(r)
+			row.Normal = b.normal("mta_destination_attempts_total", "instance", in.Name, "destination", r.Destination, "status", "failed")
+			f.Rows = append(f.Rows, row)
 		}
 		for _, r := range b.meter.Rejects(in.Name, from, now) {
 			f.Rejects = append(f.Rejects, view.RejectRow{Instance: in.Name, Stage: r.Stage, Cause: r.Cause, Class: r.Class, Count: r.Count, Last: r.Last, Reply: r.Reply})

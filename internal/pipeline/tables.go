@@ -42,6 +42,9 @@ func (b *Belt) Queue(q view.QueueQuery, now time.Time) view.Queue {
 		} else {
 			d.ListedAt, d.ListFailed = t.Time, t.Failed
 			d.Rows, d.Other = ShapeView(&t.Table, q.Queues, top)
+			for i := range d.Rows {
+				d.Rows[i].Normal = b.normal("mta_queue_destination_messages", "instance", in.Name, "destination", d.Rows[i].Destination)
+			}
 			if len(q.Queues) == 0 {
 				total := queueRow(&t.Table.Total)
 				d.Total = &total
@@ -77,7 +80,7 @@ func (b *Belt) Connections(q view.ConnectionQuery, now time.Time) view.Connectio
 		if q.Port != 0 && q.Port != p.Port {
 			continue
 		}
-		out.Ports = append(out.Ports, portRow(p, b.serviceOf(p.Port)))
+		out.Ports = append(out.Ports, b.portRow(p, b.serviceOf(p.Port)))
 		for _, c := range p.Remotes {
 			if q.State == "" || q.State == c.State.String() {
 				out.Connections = append(out.Connections, c)

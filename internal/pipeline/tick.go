@@ -36,7 +36,7 @@ const (
 // while a source has not yet come to its end, so that lines read late still
 // count at their own time. The live tick is closed by Tick.
 func (b *Belt) catchUp(s *source, at time.Time) {
-	if b.cfg.History == nil && b.judgement.engine == nil || s.atEnd {
+	if b.past == nil || s.atEnd {
 		return
 	}
 	if s.next.IsZero() {
@@ -46,15 +46,16 @@ func (b *Belt) catchUp(s *source, at time.Time) {
 	if at.Before(s.next) {
 		return
 	}
-	b.closePast(s.next)
-	if t := at.Truncate(b.cfg.Interval); t.After(s.next) {
-		b.closePast(t) // the level holds until the events go on
-	}
+	b.fillPast(s, at)
 	s.next = at.Truncate(b.cfg.Interval).Add(b.cfg.Interval)
 }
 
-// closePast makes a tick of what was counted so far, at a past moment. Only
-// counters have a past: what is measured was not measured then.
+// storedGap is how far apart the ticks of a quiet stretch are stored: closer
+// they tell nothing more.
+const storedGap = time.Minute
+
+// closePast makes a tick of what was counted so far, at a past moment. What
+// is measured was not measured then: the log alone tells of it.
 func (b *Belt) closePast(at time.Time) {
 	if !at.After(b.lastTick) {
 		return
@@ -63,11 +64,16 @@ func (b *Belt) closePast(at time.Time) {
 	if len(b.pending) >= 2*maxPending { // the store is away: the newest tell most, counters being cumulative
 		b.pending = append(b.pending[:0], b.pending[maxPending:]...)
 	}
-	t := mta.Tick{Time: at, Samples: b.meter.Samples(nil)}
-	if b.cfg.History != nil {
-		b.pending = append(b.pending, t)
+	r := b.pastReading(at)
+	if b.cfg.History != nil && (b.news || at.Sub(b.storedPast) >= storedGap || at.Before(b.storedPast)) {
+		b.storedPast = at
+		b.pending = append(b.pending, r.Tick)
 	}
-	b.judgePast(t)
+	b.news = false
+	b.judgePast(r)
+	if b.cfg.Past != nil {
+		b.cfg.Past(r, b.judgement.engine)
+	}
 }
 
 // Tick closes the present tick: it takes the samples, commits counters and
@@ -90,6 +96,7 @@ func (b *Belt) closePresent(now time.Time) {
 	}
 	b.clock(now)
 	if b.live() && now.After(b.lastTick) {
+		b.beginPresent()
 		b.lastTick = now
 		t := mta.Tick{Time: now, Samples: b.samples(now)}
 		b.pending = append(b.pending, t)
@@ -138,7 +145,7 @@ func (b *Belt) samples(now time.Time) []mta.Sample {
 func (b *Belt) Metrics(now time.Time) []mta.Sample {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.samples(now)
+	return b.judgeSamples(b.samples(now))
 }
 
 // savedSource is the durable form of a source: its place and its counts

@@ -218,3 +218,10 @@ func InTimeOrder(paths []string) ([]string, error) {
 	}
 	return sorted, errors.Join(errs...)
 }
+
+// LogOf gives the log that a path is, or is a rotated sibling of, and the
+// sibling's number; -1 where it has none: dated ones and the log itself.
+func LogOf(path string) (string, int64) {
+	log, key := family(path)
+	return log, number(key)
+}

@@ -17,6 +17,7 @@ func (t *Tracker) add(e *mta.Event) *message {
 	m.shop = t.shopOf(e.Instance)
 	m.id.set(e.QueueID)
 	t.link(m)
+	t.found = m
 	return m
 }
 
@@ -103,6 +104,9 @@ func (t *Tracker) drop(m *message) {
 	}
 	if m.stored {
 		t.deleted = append(t.deleted, m.key())
+	}
+	if t.found == m {
+		t.found = nil
 	}
 	m.shop.open.remove(m)
 	t.count--

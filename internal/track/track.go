@@ -43,10 +43,11 @@ type Tracker struct {
 	max      int
 	causes   *causeCache
 	shops    map[string]*shop
-	last     *shop // of the event before: they come in runs
-	count    int   // open messages of all shops
-	waiting  list  // messages that the queue does not have yet
-	queue    list  // messages that the queue has
+	last     *shop    // of the event before: they come in runs
+	found    *message // by the last find; nil when it is gone
+	count    int      // open messages of all shops
+	waiting  list     // messages that the queue does not have yet
+	queue    list     // messages that the queue has
 	free     *message
 	dirty    []*message // changed since the last Flush, each once; some may be recycled
 	deleted  []string   // keys of stored messages that are gone since the last Flush
@@ -191,7 +192,15 @@ func (t *Tracker) shopOf(instance string) *shop {
 }
 
 // find gives the message that the event is about; nil when it is not known.
-func (t *Tracker) find(e *mta.Event) *message { return t.shopOf(e.Instance).open.find(e.QueueID) }
+// One event asks more than once, and events of one message come in runs.
+func (t *Tracker) find(e *mta.Event) *message {
+	s := t.shopOf(e.Instance)
+	if m := t.found; m != nil && m.shop == s && m.id.is(e.QueueID) {
+		return m
+	}
+	t.found = s.open.find(e.QueueID)
+	return t.found
+}
 
 // submitter gives who handed in the message that the event is about.
 func (t *Tracker) submitter(e *mta.Event) (client, account string) {

@@ -24,6 +24,7 @@ type Source interface {
 	Failures(ctx context.Context, q FailureQuery) (Failures, error)
 	Connections(ctx context.Context, q ConnectionQuery) (Connections, error)
 	Processes(ctx context.Context, q ProcessQuery) (Processes, error)
+	Findings(ctx context.Context, q FindingQuery) (Findings, error)
 	Doctor(ctx context.Context) (Doctor, error)
 	// Trace calls yield for each step found, oldest first within a log, and
 	// progress now and then. It ends early when yield gives false.
@@ -32,10 +33,15 @@ type Source interface {
 	Metrics(ctx context.Context) ([]mta.Sample, error)
 }
 
-// Status is the four vital signs of every instance, as facts.
+// Status is the verdict, the open findings and the four vital signs of every
+// instance.
 type Status struct {
 	Time      time.Time        `json:"time"`
-	Daemon    *Daemon          `json:"daemon"` // null: no daemon runs, this is a look at the machine as it is
+	Verdict   Verdict          `json:"verdict"`
+	Findings  []mta.Finding    `json:"findings"`   // that are open, the worst first
+	Judged    bool             `json:"judged"`     // false: this is a look at the machine, which knows no habit
+	Learned   time.Duration    `json:"learned_ns"` // how much past the normal ranges are learned from
+	Daemon    *Daemon          `json:"daemon"`     // null: no daemon runs, this is a look at the machine as it is
 	Instances []InstanceStatus `json:"instances"`
 	Sources   []SourceState    `json:"sources"`
 	Blind     []mta.BlindSpot  `json:"blind_spots"`
@@ -63,7 +69,8 @@ type InstanceStatus struct {
 // QueueStatus is the first sign in short.
 type QueueStatus struct {
 	Time     time.Time        `json:"time,omitzero"`
-	Messages *int64           `json:"messages"` // null when unknown
+	Messages *int64           `json:"messages"`         // null when unknown
+	Normal   *Range           `json:"normal,omitempty"` // of the messages in all queues but hold
 	Bytes    *int64           `json:"bytes"`
 	Queues   []mta.QueueCount `json:"queues"`
 	FromLog  *LogQueue        `json:"from_log,omitempty"`
@@ -90,7 +97,14 @@ type FailureStatus struct {
 	Attempts map[string]int64 `json:"attempts"`       // by status
 	Causes   map[string]int64 `json:"causes"`         // of what was not sent
 	Rejects  *int64           `json:"rejects"`
+	Normal   *NormalFailures  `json:"normal,omitempty"`
 	Unknown  string           `json:"unknown,omitempty"`
+}
+
+// NormalFailures is what is normal a minute.
+type NormalFailures struct {
+	Received *Range           `json:"received,omitempty"`
+	Attempts map[string]Range `json:"attempts,omitempty"` // by status
 }
 
 // ConnectionStatus is the third sign in short.
@@ -169,6 +183,7 @@ type QueueRow struct {
 	AgeUnknown  int64     `json:"age_unknown,omitempty"` // recipients that are in no age column
 	Oldest      time.Time `json:"oldest,omitzero"`
 	Reason      string    `json:"reason,omitempty"`
+	Normal      *Range    `json:"normal,omitempty"` // of the recipients
 }
 
 // MessageQuery asks for single messages of the queue, read at this moment.
@@ -234,6 +249,7 @@ type FailureRow struct {
 	Code        int       `json:"code,omitempty"`
 	Relay       string    `json:"relay,omitempty"`
 	QueueID     string    `json:"queue_id,omitempty"` // the last message concerned
+	Normal      *Range    `json:"normal,omitempty"`   // of the failures at this destination a minute, whatever their cause
 }
 
 // RejectRow is one reason for which clients were refused.
@@ -274,8 +290,9 @@ type PortRow struct {
 	AcceptLimit int            `json:"accept_limit"`
 	States      map[string]int `json:"states"`
 	Sources     int            `json:"sources"`
-	TopSource   int            `json:"top_source"` // connections of the largest source
-	Closed      *int64         `json:"closed"`     // since the watch began; null when unknown
+	TopSource   int            `json:"top_source"`       // connections of the largest source
+	Normal      *Range         `json:"normal,omitempty"` // of the connections in any state but time-wait
+	Closed      *int64         `json:"closed"`           // since the watch began; null when unknown
 }
 
 // ProcessQuery asks for the MTA's processes.

@@ -1,0 +1,127 @@
+package detect
+
+import (
+	"math"
+
+	"github.com/mtawatch/mtawatch/internal/baseline"
+)
+
+// expect gives what is normal some hours before the middle of this step:
+// linear between the middles of two hours.
+func (g *Signal) expect(hoursAgo float64) baseline.Expectation {
+	s := g.set
+	at := float64(s.hour-g.trailAt) + s.into - hoursAgo - 0.5
+	i := math.Floor(at)
+	share := at - i
+	n := int(max(-1, min(float64(trailLen), i)))
+	return g.trail[clampTrail(n)].Between(g.trail[clampTrail(n+1)], share)
+}
+
+func clampTrail(i int) int { return max(0, min(trailLen-1, i)) }
+
+// expectOver gives what is normal on average over the last seconds.
+func (g *Signal) expectOver(span float64) baseline.Expectation {
+	hours := span / 3600
+	if hours <= 0.5 {
+		return g.expect(hours / 2)
+	}
+	n := int(math.Ceil(hours * 2))
+	var sum baseline.Expectation
+	known := 0.0
+	for k := range n {
+		e := g.expect(hours * (float64(k) + 0.5) / float64(n))
+		if e.OK {
+			sum.Middle, sum.Low, sum.Neff = sum.Middle+e.Middle, sum.Low+e.Low, sum.Neff+e.Neff
+			known++
+		}
+	}
+	if known == 0 {
+		return baseline.Expectation{}
+	}
+	return baseline.Expectation{Middle: sum.Middle / known, Low: sum.Low / known, Neff: sum.Neff / known, OK: true}
+}
+
+// prepare makes what is expected of each window, once a minute.
+func (g *Signal) prepare() {
+	s := g.set
+	for i := range g.win {
+		p, w := &s.plan[g.kind][i], &g.win[i]
+		if !p.used {
+			continue
+		}
+		e := g.expectOver(p.span)
+		w.ready, w.v = e.OK, e.Variance()
+		w.x = math.NaN() // the verdict must be made anew
+		if !e.OK {
+			continue
+		}
+		switch g.kind {
+		case Count:
+			phi := max(leastPhi, w.disp+w.v)
+			w.mean = max(0, e.Middle) * p.span / 3600
+			w.spread[up] = phi
+			w.ref = countScale(w.mean, phi)
+		case Ratio:
+			w.mean = min(1, max(0, e.Middle))
+			w.ref = shareScale(w.mean)
+		default:
+			w.mean = gaugeScale(e.Middle)
+			w.ref = w.mean
+			for d := range w.spread {
+				w.spread[d] = math.Sqrt(w.dev[d]*w.dev[d] + w.v)
+			}
+		}
+	}
+	if g.kind == Count {
+		g.quiet.prepare(g)
+	}
+}
+
+// judge makes the verdict on one window.
+func (g *Signal) judge(i int, p *windowPlan) {
+	w := &g.win[i]
+	w.ok = w.ready && g.enough(w, p)
+	if !w.ok {
+		return
+	}
+	if w.sum == w.x && w.sumN == w.nn && g.kind != Gauge && w.known == p.n {
+		return
+	}
+	switch g.kind {
+	case Count:
+		phi := w.spread[up]
+		ref := w.ref
+		if w.known < p.n {
+			ref = countScale(w.mean*float64(w.known)/float64(p.n), phi)
+		}
+		w.z = 2 / math.Sqrt(phi) * (countScale(w.sum, phi) - ref)
+	case Ratio:
+		if w.sumN < 0.5 {
+			w.ok = false
+			return
+		}
+		n := w.sumN
+		w.z = 2 * math.Sqrt(n+0.5) * (ratioScale(w.sum, n) - w.ref) / ratioSpread(n, w.mean, w.disp, w.v)
+	default:
+		m := w.sum / float64(w.known)
+		if m == w.x {
+			break
+		}
+		w.x = m
+		r := gaugeScale(m) - w.ref
+		w.z = r / w.spread[up]
+		if r < 0 {
+			w.z = r / w.spread[down]
+		}
+	}
+	if g.kind != Gauge {
+		w.x, w.nn = w.sum, w.sumN
+		if w.known < p.n {
+			w.x = math.NaN()
+		}
+	}
+	if p.learn {
+		g.cur.max(2*i, w.z)
+		g.cur.max(2*i+1, -w.z)
+	}
+}

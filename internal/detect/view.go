@@ -1,0 +1,216 @@
+package detect
+
+import (
+	"math"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// now reports whether the signal had a value in the present step.
+func (g *Signal) now() bool { return g != nil && g.active && g.fedStep == g.set.steps }
+
+// Value is what people are shown as now: a Gauge's last value, a Count's
+// events in the last minute, a Ratio's share in the last 5 minutes. ok is
+// false when it is unknown (no value in this step, too few samples, no events).
+func (g *Signal) Value() (v float64, ok bool) {
+	if !g.now() {
+		return 0, false
+	}
+	w, p := &g.win[0], &g.set.plan[g.kind][0]
+	switch {
+	case g.kind == Gauge:
+		return g.x, true
+	case w.known*2 < p.n:
+		return 0, false
+	case g.kind == Count:
+		return w.sum * 60 / p.span * float64(p.n) / float64(w.known), true
+	case w.sumN < 0.5:
+		return 0, false
+	}
+	return w.sum / w.sumN, true
+}
+
+// Sum gives the events of the last d, at most 3 h: of a Count in n, of a
+// Ratio k of n; of a Gauge the mean in n. ok is false when less than half of
+// that time is known.
+func (g *Signal) Sum(d time.Duration) (k, n float64, ok bool) {
+	if g == nil || !g.active || d <= 0 {
+		return 0, 0, false
+	}
+	s := g.set
+	steps := s.stepsIn(d)
+	known, sum, of := 0, 0.0, 0.0
+	if w := g.windowOf(steps); w != nil {
+		known, sum, of = w.known, w.sum, w.sumN
+	} else {
+		for i := range steps {
+			at := s.back(i)
+			v := g.ring[at]
+			if v != v {
+				continue
+			}
+			known++
+			sum += float64(v)
+			if g.ringN != nil {
+				of += float64(g.ringN[at])
+			}
+		}
+	}
+	if !g.half(known, steps) {
+		return 0, 0, false
+	}
+	switch g.kind {
+	case Count:
+		return 0, sum, true
+	case Ratio:
+		return sum, of, true
+	}
+	return 0, sum / float64(known), true
+}
+
+// windowOf gives the window of just so many steps, nil when there is none.
+func (g *Signal) windowOf(steps int) *window {
+	for i := range g.win {
+		if p := &g.set.plan[g.kind][i]; p.used && p.n == steps {
+			return &g.win[i]
+		}
+	}
+	return nil
+}
+
+// half reports whether half of so many steps is known; a gauge that comes
+// less often than the steps is measured by its own pace.
+func (g *Signal) half(known, steps int) bool {
+	if g.kind == Gauge {
+		return known > 0 && float64(known)*2*max(1, g.every) >= float64(steps)-0.5
+	}
+	return known > 0 && known*2 >= steps
+}
+
+// Ago gives a Gauge's value d ago, at most 3 h.
+func (g *Signal) Ago(d time.Duration) (v float64, ok bool) {
+	if g == nil || !g.active || g.kind != Gauge || d < 0 || d > longest {
+		return 0, false
+	}
+	s := g.set
+	n := int(math.Round(d.Seconds() / s.step))
+	// The value that stood then is the last before it, not older than its pace.
+	for i := n; i < s.size && float64(i-n) <= 2*g.every+1; i++ {
+		if v := g.ring[s.back(i)]; v == v {
+			return float64(v), true
+		}
+	}
+	return 0, false
+}
+
+// Least gives a Gauge's smallest value of the last d, at most 3 h.
+func (g *Signal) Least(d time.Duration) (v float64, ok bool) {
+	if g == nil || !g.active || g.kind != Gauge || d <= 0 {
+		return 0, false
+	}
+	s := g.set
+	steps := s.stepsIn(d)
+	known := 0
+	least := math.Inf(1)
+	for i := range steps {
+		if v := float64(g.ring[s.back(i)]); v == v {
+			known++
+			least = min(least, v)
+		}
+	}
+	if !g.half(known, steps) {
+		return 0, false
+	}
+	return least, true
+}
+
+// Last is the time of the last event of a Count; of a Gauge the last time that it
+// was not zero; zero when there was none in three hours.
+func (g *Signal) Last() time.Time {
+	if g == nil || g.eventAt.IsZero() || g.set.now.Sub(g.eventAt) > longest {
+		return time.Time{}
+	}
+	return g.eventAt
+}
+
+// Expected is what is normal now, in the same unit as Sum(d)'s: a Count's
+// events in d, a Ratio's share, a Gauge's level. ok is false while nothing is known.
+func (g *Signal) Expected(d time.Duration) (v float64, ok bool) {
+	if g == nil || !g.active || d < 0 {
+		return 0, false
+	}
+	e := g.expectOver(min(d, longest).Seconds())
+	if !e.OK {
+		return 0, false
+	}
+	if g.kind == Count {
+		return max(0, e.Middle) * d.Hours(), true
+	}
+	return e.Middle, true
+}
+
+// Known is how much tells about this hour: the number of like hours of past
+// days, by their likeness. Below 1 the expectation is a guess from other hours or days.
+func (g *Signal) Known() float64 {
+	if g == nil || !g.active {
+		return 0
+	}
+	return g.expect(0).Neff
+}
+
+// LearnedFrom is the time that was seen of the hours that the signal learns from.
+func (g *Signal) LearnedFrom() time.Duration {
+	if g == nil {
+		return 0
+	}
+	return g.learned
+}
+
+// Judging reports whether there is history enough for statistical rules: 6 h.
+func (g *Signal) Judging() bool { return g != nil && g.judging }
+
+// edge is the 99 % quantile of the normal distribution.
+const edge = 2.326
+
+// Range is the normal range that people are shown, in the unit of Value: the
+// 1 to 99 % range of one-minute values at this hour (a Ratio's of five minutes).
+// LearnedFrom is zero while nothing is known.
+func (g *Signal) Range() mta.Baseline {
+	if g == nil {
+		return mta.Baseline{}
+	}
+	b := mta.Baseline{Series: g.name, Time: g.set.now}
+	if !g.active {
+		return b
+	}
+	e := g.expect(0)
+	if !e.OK {
+		return b
+	}
+	b.LearnedFrom = g.learned
+	w := &g.win[0]
+	v := e.Variance()
+	switch g.kind {
+	case Count:
+		m := max(0, e.Middle) / 60
+		phi := w.disp + v
+		b.Low, b.Middle, b.High = math.Floor(countAt(-edge, m, phi)), m, math.Ceil(countAt(edge, m, phi))
+	case Ratio:
+		p := min(1, max(0, e.Middle))
+		n := max(1, w.sumN)
+		wide := edge * ratioSpread(n, p, w.disp, v) / (2 * math.Sqrt(n+0.5))
+		a := shareScale(p)
+		low, high := math.Sin(max(0, a-wide)), math.Sin(min(math.Pi/2, a+wide))
+		b.Low, b.Middle, b.High = low*low, p, high*high
+	default:
+		y := gaugeScale(e.Middle)
+		b.Middle = e.Middle
+		b.Low = min(e.Middle, gaugeAt(y-edge*math.Sqrt(w.dev[down]*w.dev[down]+v)))
+		b.High = max(e.Middle, gaugeAt(y+edge*math.Sqrt(w.dev[up]*w.dev[up]+v)))
+		if e.Middle >= 0 {
+			b.Low = max(0, b.Low)
+		}
+	}
+	return b
+}

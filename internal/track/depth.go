@@ -1,0 +1,67 @@
+package track
+
+import "time"
+
+// Waiting is the messages of one queue and the arrival of the oldest; zero
+// when there is none or it is not known.
+type Waiting struct {
+	Messages int64
+	Oldest   time.Time
+}
+
+// QueueDepth is the queue of one instance as the log tells it. A message is in
+// one of the three: on hold, deferred at its last attempt, or neither.
+type QueueDepth struct {
+	Active, Deferred, Held Waiting
+}
+
+// Counts gives the depth of an instance's queue without the oldest message:
+// it costs nothing.
+func (t *Tracker) Counts(instance string) Depth {
+	if s := t.shops[instance]; s != nil {
+		return s.depth
+	}
+	return Depth{}
+}
+
+// Queue gives the queue of an instance by queues, with the oldest message of
+// each. It looks at every open message.
+func (t *Tracker) Queue(instance string) QueueDepth {
+	var q QueueDepth
+	s := t.shops[instance]
+	if s == nil {
+		return q
+	}
+	var oldest [3]int64
+	for m := t.queue.first; m != nil; m = m.next {
+		if m.shop != s {
+			continue
+		}
+		w, i := &q.Active, 0
+		switch {
+		case m.held:
+			w, i = &q.Held, 1
+		case m.deferred:
+			w, i = &q.Deferred, 2
+		}
+		w.Messages++
+		if m.received != 0 && (oldest[i] == 0 || m.received < oldest[i]) {
+			oldest[i] = m.received
+			w.Oldest = time.Unix(0, m.received)
+		}
+	}
+	return q
+}
+
+// Forget drops every open message: lines are missing, and what became of them
+// is not known.
+func (t *Tracker) Forget() {
+	for _, l := range []*list{&t.waiting, &t.queue} {
+		for l.first != nil {
+			t.drop(l.first)
+		}
+	}
+	for _, s := range t.shops {
+		clear(s.sessions)
+	}
+}
