@@ -236,4 +236,3 @@ func (m *model) poisson(mean float64) float64 {
 		}
 	}
 }
-

@@ -15,14 +15,14 @@ import (
 func inboundDrills() []Drill {
 	return []Drill{
 		{
-			Name: "flood-one-source", Text: "one address opens 20 connections a second and holds each for 3 s",
+			Name: "flood-one-source", Text: "one address opens 20 connections a second and holds each for 10 s: more than the server has processes",
 			Codes: []mta.FindingCode{mta.FindingFloodOneSource}, Limit: soon,
-			Begin: func(s *Scene) error { return flood(s, world.Crowd(1), 20, 3*time.Second) },
+			Begin: func(s *Scene) error { return flood(s, world.Crowd(1), 20, 10*time.Second) },
 		},
 		{
-			Name: "flood-many-sources", Text: "300 addresses open 25 connections a second and hold each for 2 s",
+			Name: "flood-many-sources", Text: "300 addresses open 25 connections a second and hold each for 8 s: more than the server has processes",
 			Codes: []mta.FindingCode{mta.FindingFloodManySources}, Limit: soon,
-			Begin: func(s *Scene) error { return flood(s, world.Crowd(300), 25, 2*time.Second) },
+			Begin: func(s *Scene) error { return flood(s, world.Crowd(300), 25, 8*time.Second) },
 		},
 		{
 			Name: "slow-loris", Text: "60 clients send a byte every 4 s; the server may have 20 processes",

@@ -20,6 +20,7 @@ type Options struct {
 	History string        // a store made by History, copied for the watcher
 	WarmUp  time.Duration // of watching before the drill begins; 0 is 75 s
 	Settle  time.Duration // of watching on after the finding; 0 is 30 s
+	Most    time.Duration // bound of a harmless drill's length; 0 is none
 	Keep    string        // a directory for the logs of a drill that went wrong; "" keeps none
 	Say     func(format string, args ...any)
 }
@@ -36,6 +37,9 @@ func Run(ctx context.Context, b *world.Box, d Drill, o Options) (row Row, err er
 	}
 	if o.Settle == 0 {
 		o.Settle = 30 * time.Second
+	}
+	if o.Most > 0 && d.Harmless() {
+		d.Limit = min(d.Limit, o.Most)
 	}
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}
