@@ -27,7 +27,7 @@ const (
 // teller hands what changes on to the channels.
 type teller struct {
 	belt *pipeline.Belt
-	db   *state.Store
+	db   *state.DB
 	out  *notify.Dispatcher
 	news chan struct{} // something changed
 	log  *slog.Logger
@@ -35,7 +35,7 @@ type teller struct {
 
 // newTeller makes the channels of the configuration, and gives them what they
 // told before.
-func newTeller(ctx context.Context, cfg config.Config, db *state.Store, log *slog.Logger) (*teller, error) {
+func newTeller(ctx context.Context, cfg config.Config, db *state.DB, log *slog.Logger) (*teller, error) {
 	channels, err := all.Channels(cfg.Notify)
 	if err != nil {
 		return nil, err
@@ -54,6 +54,15 @@ func (t *teller) found([]alert.Change) {
 	case t.news <- struct{}{}:
 	default:
 	}
+}
+
+// runs gives the loops of the teller and its channels after those given.
+func (t *teller) runs(list ...func(context.Context) error) []func(context.Context) error {
+	list = append(list, t.run)
+	for _, o := range t.out.Outlets() {
+		list = append(list, o.Run)
+	}
+	return list
 }
 
 // saveEvery is how often what was told is stored.
@@ -93,12 +102,12 @@ func (t *teller) save(ctx context.Context) error {
 // others' exchangers.
 type prober struct {
 	belt *pipeline.Belt
-	db   *state.Store
+	db   *state.DB
 	ask  *probe.Prober
 	log  *slog.Logger
 }
 
-func newProber(ctx context.Context, cfg config.Config, belt *pipeline.Belt, db *state.Store, log *slog.Logger) (*prober, error) {
+func newProber(ctx context.Context, cfg config.Config, belt *pipeline.Belt, db *state.DB, log *slog.Logger) (*prober, error) {
 	p := &prober{belt: belt, db: db, ask: probe.New(probe.Config{Settings: cfg.Probe}), log: log}
 	if err := db.Each(ctx, bucketProbe, p.ask.Load); err != nil {
 		return nil, fmt.Errorf("restore probes: %w", err)

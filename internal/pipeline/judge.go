@@ -82,8 +82,10 @@ func (b *Belt) judgePast(r mta.Reading) {
 	b.told(j.engine.Step(r))
 }
 
-// glance judges what has just become known without waiting for the next tick.
-func (b *Belt) glance(now time.Time) {
+// Glance judges what has just become known without waiting for the next tick.
+func (b *Belt) Glance(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.judgement.engine != nil && b.live() {
 		b.judgement.at = now
 		b.told(b.judgement.engine.Glance(now))
