@@ -190,12 +190,12 @@ func TestClocksGoBack(t *testing.T) {
 	set := New(Config{Location: berlin})
 	g := set.Signal("x", Count)
 	local := func(now time.Time) float64 { // people's hours: busy from 8 to 18
-		if h := now.In(berlin).Hour(); h >= 8 && h < 18 {
-			return 100
-		}
-		return 5
+		n := now.In(berlin)
+		h := float64(n.Hour()) + float64(n.Minute())/60
+		return 5 + 95*max(0, min(1, h-7, 19-h)) // they come and go within an hour
 	}
-	feed := func(now time.Time) { g.SetCount(local(now) + float64(now.Unix()/10%3)) }
+	src := newSource(11, 1, 0)
+	feed := func(now time.Time) { g.SetCount(poisson(src.rng, local(now))) }
 	now := run(set, time.Date(2026, 10, 5, 0, 0, 0, 0, berlin), 20*24*time.Hour, time.Minute, feed)
 	run(set, now, 48*time.Hour, time.Minute, func(now time.Time) {
 		if up, down := g.Up(), g.Down(); up.Strange() || down.Strange() {
