@@ -151,8 +151,12 @@ func TestIncidentIsLearnedAfterADay(t *testing.T) {
 	set.Incident(true)
 	run(set, now, 30*time.Hour, step10, func(now time.Time) { g.SetCount(src.count(now, 10, 3)) })
 	n := g.past.Len()
-	if g.past.At(n-1).Marked || !g.past.At(n-20).Marked {
-		t.Errorf("after 30 hours: the last hour marked %v, one of the first day %v", g.past.At(n-1).Marked, g.past.At(n-20).Marked)
+	if g.past.At(n-1).Marked || g.past.At(n-20).Marked || !g.past.At(n-40).Marked {
+		t.Errorf("after 30 hours: the last hour marked %v, one of the first day %v, one before it %v",
+			g.past.At(n-1).Marked, g.past.At(n-20).Marked, g.past.At(n-40).Marked)
+	}
+	if e, ok := g.Expected(time.Hour); !ok || e < 2*src.rate(set.now) || g.Up().Strange() {
+		t.Errorf("expected %v, at a level of %v: %+v", e, 3*src.rate(set.now), g.Up())
 	}
 }
 
