@@ -72,8 +72,6 @@ const (
 	trailLen  = trailPast + 2
 )
 
-const day = 24 * time.Hour
-
 // needed is the history below which statistical rules are silent.
 const needed = 6 * time.Hour
 
