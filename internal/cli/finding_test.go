@@ -137,7 +137,7 @@ CRITICAL  11:56:00  open, 4m  job-controller-down  f-12  the job controller of p
 
 postfix-out: oldest message 2h 5m, in deferred; table read 30s ago
               T  5  5+  USUAL  OLDEST  LAST REASON
-TOTAL        13  3  10           2h 5m
+TOTAL        13  3  10          2h 5m
 example.net  11  1  10    1-4   2h 5m  timed ?[31mout
 (other)       2  2   0
 `},
