@@ -129,7 +129,7 @@ func (w *world) judge() {
 				w.held[key] = w.now
 			}
 			if w.now.Sub(w.held[key]) >= k.Need {
-				if _, ok := w.told[k.Code]; !ok || k.Severity > w.told[k.Code].Severity {
+				if old, ok := w.told[k.Code]; !ok || k.Severity >= old.Severity { // as it is told last, at its worst
 					w.told[k.Code] = k
 				}
 			}

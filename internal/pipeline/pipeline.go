@@ -281,6 +281,19 @@ func (r *runner) readProcesses(ctx context.Context, instances []mta.Instance) {
 	}
 }
 
+// afterExit is how long after the end of a process it is judged: by then a
+// process that was to be replaced has a successor, and the log has had its word.
+const afterExit = time.Second
+
+func (r *runner) lookAgain(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(afterExit):
+		r.readProcesses(ctx, r.Belt.Instances())
+		r.Belt.Glance(time.Now())
+	}
+}
+
 // watchExits learns from the kernel when a dispatcher or job controller
 // ends, and reads the processes again at once.
 func (r *runner) watchExits(ctx context.Context) error {
@@ -294,6 +307,7 @@ func (r *runner) watchExits(ctx context.Context) error {
 		}
 		r.Belt.Exited(p.PID, time.Now())
 		r.readProcesses(ctx, r.Belt.Instances())
+		r.group.Go(func() error { r.lookAgain(ctx); return nil })
 	}
 	return nil
 }
