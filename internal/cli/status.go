@@ -156,6 +156,7 @@ func (t *tool) statusText(s *view.Status) {
 		t.out.line("  to do: see 'mtawatch doctor', or name the mail server under 'instances' in the configuration")
 	}
 	t.sourcesText(s)
+	t.importsText(s)
 	t.daemonText(s)
 	t.blindText(s)
 }
