@@ -77,7 +77,9 @@ func explainLoop(c *Case, in *Instance, m *mta.Finding) {
 		m.Cause = "mail for " + names([]string{said[0].Destination}, 1) + " goes in circles: two mail servers, or an alias and a forward, send it to each other until the hops are used up."
 	}
 	m.Evidence = append(m.Evidence, replyEvidence(said, 3)...)
-	if texts := lines(c.Facts.Warnings(in.Name, c.Now.Add(-30*time.Minute)), 3, func(w *Warning) bool { return contains(w.Text, "loops back to myself", "too many hops", "ail forwarding loop") }); len(texts) > 0 {
+	if texts := lines(c.Facts.Warnings(in.Name, c.Now.Add(-30*time.Minute)), 3, func(w *Warning) bool {
+		return contains(w.Text, "loops back to myself", "too many hops", "ail forwarding loop")
+	}); len(texts) > 0 {
 		m.Evidence = append(m.Evidence, mta.Evidence{Text: "what the mail server says", Lines: texts})
 	}
 	dest := "DOMAIN"
