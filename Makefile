@@ -1,5 +1,5 @@
 # One line per target; "make help" prints what each does.
-.PHONY: help build test live fuzz lint bench try deps
+.PHONY: help build test live fuzz lint bench try drills deps
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 build: ## bin/mtawatch, one static binary
@@ -10,6 +10,8 @@ test: ## all that must hold: format, vet, tests, 5 s of each fuzz target, live t
 	build/test
 live: ## the binary against real mail servers (LIVE_MESSAGES=100000 for the long run, ARGS="-run TestName")
 	build/deps && go test -tags live -count=1 -timeout 30m -v ./test/live/... $(ARGS)
+drills: ## fault drills on live Postfix, with a scoreboard (ARGS="-run flood -runs 3"; -list lists them)
+	build/deps && go run ./test/drills $(ARGS)
 fuzz: ## each fuzz target for FUZZTIME (5m)
 	build/fuzz $${FUZZTIME:-5m}
 lint: ## golangci-lint, pinned

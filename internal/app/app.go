@@ -38,26 +38,28 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err := errors.Join(err, knownMTAs(cfg)); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make data directory: %w; give another with data_dir or --data-dir", err)
-	}
-	db, err := state.Open(filepath.Join(cfg.DataDir, "state.db"), state.Config{})
+	db, series, err := open(cfg, log)
 	if err != nil {
 		return err
 	}
 	defer closing(log, "state", db.Close)
-	series, err := history.Open(filepath.Join(cfg.DataDir, "series"), history.Config{Retention: cfg.Retention, Logger: log})
-	if err != nil {
-		return err
-	}
 	defer closing(log, "history", series.Close)
 
 	machine := host.New(host.Config{Logger: log})
 	adapters := all.Adapters()
+	tell, err := newTeller(ctx, cfg, db, log)
+	if err != nil {
+		return err
+	}
 	belt := pipeline.New(pipeline.Config{Interval: cfg.Interval, Location: loc, State: db, History: series, Logger: log, Adapters: adapters, Judge: true,
-		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}, Observe: also.observe()})
+		Silence: pipeline.Silence{Least: cfg.Silence.Least, Most: cfg.Silence.Most}, Observe: also.observe(), Found: tell.found})
 	if err := belt.Restore(ctx); err != nil {
 		return fmt.Errorf("restore from %s: %w", cfg.DataDir, err)
+	}
+	tell.belt = belt
+	asks, err := newProber(ctx, cfg, belt, db, log)
+	if err != nil {
+		return err
 	}
 	watch := newSockets(machine, log)
 	defer closing(log, "connection watch", watch.Close)
@@ -66,7 +68,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	exits, endExits := exitWatch(machine, log)
 	defer endExits()
 	live.Exits = exits
-	src := &Source{belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
+	old := newImporter(cfg, loc, adapters, db, series, belt, log)
+	live.Import = old.plan
+	src := &Source{imports: old, belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
 
 	g, ctx := errgroup.WithContext(ctx)
 	doors, err := listen(cfg, log)
@@ -77,8 +81,10 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		log.Info("serving", "address", d.Addr().String(), "messages", d.messages)
 		g.Go(func() error { return serve(ctx, d, handler(src, series, cfg, log, d.messages, also)) })
 	}
+	for _, run := range tell.runs(watch.run, asks.run) {
+		g.Go(func() error { return run(ctx) })
+	}
 	g.Go(func() error { return collect(ctx, belt) })
-	g.Go(func() error { return watch.run(ctx) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })
 	log.Info("started", "data", cfg.DataDir, "interval", cfg.Interval)
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
@@ -86,6 +92,22 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	}
 	log.Info("stopped; what was counted is stored", "data", cfg.DataDir)
 	return nil
+}
+
+// open opens the stores; both or none.
+func open(cfg config.Config, log *slog.Logger) (*state.DB, *history.Store, error) {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make data directory: %w; give another with data_dir or --data-dir", err)
+	}
+	db, err := state.Open(filepath.Join(cfg.DataDir, "state.db"), state.Config{})
+	if err != nil {
+		return nil, nil, err
+	}
+	series, err := history.Open(filepath.Join(cfg.DataDir, "series"), history.Config{Retention: cfg.Retention, Logger: log})
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return db, series, nil
 }
 
 // exitWatch learns from the kernel when a process ends; nil where it cannot.

@@ -36,6 +36,7 @@ type Source struct {
 	series   *history.Store // nil for a look
 	look     *look          // no daemon: the machine is read when it is asked about
 	fresh    freshLists
+	imports  *importer // nil for a look
 }
 
 var _ view.Source = (*Source)(nil)
@@ -48,6 +49,7 @@ func (s *Source) Status(ctx context.Context) (view.Status, error) {
 	st := s.belt.Status(time.Now())
 	if s.look == nil {
 		st.Daemon = s.daemon(ctx)
+		st.Imports = s.imports.running()
 	}
 	return st, nil
 }

@@ -11,22 +11,29 @@ type Expectation struct {
 	Middle float64 // a level; events an hour; a share
 	Low    float64 // a cautious one: the lower quartile of the like hours
 	Neff   float64 // how much is known: the likeness of the same hours of past days, added up
+	Tau2   float64 // variance of one hour from a like hour of another day, log scale; 0: not learned
 	OK     bool
 }
 
 // tau is the spread of one hour from a like hour of another day, on the log
-// scale; maxVariance is what is granted when no like hour is known.
+// scale, with the weight of tauWeight hours against what the series itself
+// shows; maxVariance is what is granted when no like hour is known.
 const (
 	tau         = 0.35
+	tauWeight   = 5
 	maxVariance = 0.36
 )
 
 // Variance is that of the expectation itself, on the log scale.
 func (e Expectation) Variance() float64 {
-	if e.Neff <= tau*tau/maxVariance {
+	t2 := e.Tau2
+	if t2 == 0 {
+		t2 = tau * tau
+	}
+	if e.Neff <= t2/maxVariance {
 		return maxVariance
 	}
-	return tau * tau / e.Neff
+	return t2 / e.Neff
 }
 
 // Between gives the expectation at a moment between two hours' middles:
@@ -42,6 +49,7 @@ func (e Expectation) Between(next Expectation, share float64) Expectation {
 		Middle: e.Middle + (next.Middle-e.Middle)*share,
 		Low:    e.Low + (next.Low-e.Low)*share,
 		Neff:   e.Neff + (next.Neff-e.Neff)*share,
+		Tau2:   e.Tau2 + (next.Tau2-e.Tau2)*share,
 		OK:     true,
 	}
 }
@@ -102,7 +110,28 @@ func (s *Series) Expect(l *Likeness) Expectation {
 	}
 	sortValues(list)
 	e.Middle, e.Low, e.OK = quantile(list, total, 0.5), quantile(list, total, 0.25), true
+	e.Tau2 = s.tau2(l, e.Middle)
 	return e
+}
+
+// tau2 learns how far like hours are from what is normal, by their median:
+// one odd day in five does not count.
+func (s *Series) tau2(l *Likeness, middle float64) float64 {
+	list := l.scratch[:0]
+	base := math.Log(math.Abs(middle) + 1)
+	for i, h := range s.hours {
+		if w, _, same := l.at(h); same && w > 0.05 && s.meta[i]&marked == 0 {
+			list = append(list, weighted{math.Abs(math.Log(math.Abs(float64(s.a[i]))+1) - base), 1})
+		}
+	}
+	l.scratch = list
+	n := float64(len(list))
+	if n < 3 {
+		return tau * tau
+	}
+	sortValues(list)
+	spread := 1.48 * quantile(list, n, 0.5)
+	return (n*spread*spread + tauWeight*tau*tau) / (n + tauWeight)
 }
 
 // latest weighs the last hours whatever their likeness, the newest most: on
@@ -213,24 +242,22 @@ func sortValues(list []weighted) {
 	slices.SortFunc(list, func(a, b weighted) int { return cmp.Compare(a.v, b.v) })
 }
 
-// quantile of a sorted list: each value stands at the middle of its own
-// weight, and between two values the quantile is linear.
+// quantile of a sorted list: the value at which that share of the weight is
+// reached, the middle of two when it is reached between them. No value far
+// off can pull it, however few there are.
 func quantile(list []weighted, total, q float64) float64 {
 	want := q * total
 	below := 0.0
-	var lastAt, lastV float64
 	for i, v := range list {
-		at := below + v.w/2
-		if at >= want {
-			if i == 0 || at <= lastAt {
-				return v.v
-			}
-			return lastV + (v.v-lastV)*(want-lastAt)/(at-lastAt)
-		}
 		below += v.w
-		lastAt, lastV = at, v.v
+		switch slack := 1e-9 * total; {
+		case below > want+slack || i == len(list)-1:
+			return v.v
+		case below >= want-slack:
+			return (v.v + list[i+1].v) / 2
+		}
 	}
-	return lastV
+	return 0
 }
 
 // Burstless gives the events of an hour from the sums of its parts (five

@@ -25,6 +25,7 @@ const EnvServer = "MTAWATCH_SERVER"
 const (
 	exitOK       = 0
 	exitNotFound = 1 // of trace
+	exitWarning  = 1 // of status: Nagios's word for it
 	exitError    = 2
 	exitCritical = 2 // of status: Nagios's word for it
 	exitUnknown  = 3
@@ -133,6 +134,7 @@ func (t *tool) root() *cobra.Command {
 	})
 	root.AddCommand(t.runCommand(), t.statusCommand(), t.queueCommand(), t.failuresCommand(), t.connectionsCommand(),
 		t.processesCommand(), t.traceCommand(), t.replayCommand(), t.doctorCommand(), t.parseCommand(), t.classifyCommand(), t.judgeCommand(),
+		t.findingsCommand(), t.explainCommand(),
 		t.checkConfigCommand(), t.versionCommand())
 	return root
 }

@@ -55,7 +55,7 @@ type textTest struct {
 
 func TestText(t *testing.T) {
 	time.Local = time.UTC
-	for _, tt := range slices.Concat(statusTests, questionTests) {
+	for _, tt := range slices.Concat(statusTests, questionTests, findingTests) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &source{status: wholeStatus()}
 			if tt.change != nil {
@@ -247,6 +247,9 @@ func TestFlags(t *testing.T) {
 		{"queue list --instance a --queue hold --destination d --sender s --id i --limit 5", view.MessageQuery{Instance: "a", Queue: "hold", Destination: "d", Sender: "s", ID: "i", Limit: 5}},
 		{"failures --window 2h --cause other --destination d --instance a --top 4 --inbound", view.FailureQuery{Window: 2 * time.Hour, Cause: "other", Destination: "d", Instance: "a", Top: 4, Inbound: true}},
 		{"connections --port 587 --state syn-recv --top 9", view.ConnectionQuery{Port: 587, State: "syn-recv", Top: 9}},
+		{"findings --limit 5", view.FindingQuery{Limit: 5}},
+		{"findings --since 2026-11-23T12:00:00Z queue-growing", view.FindingQuery{Limit: 100, Code: mta.FindingQueueGrowing, Since: noon}},
+		{"findings f-12", view.FindingQuery{Limit: 100, ID: "f-12"}},
 		{"processes --instance a", view.ProcessQuery{Instance: "a"}},
 		{"trace --server x --limit 7 --since 2026-11-23T12:00:00Z <m@example.org>", view.TraceQuery{Text: "m@example.org", Limit: 7, Since: noon}},
 	}
@@ -287,7 +290,7 @@ func TestStaleTable(t *testing.T) {
 // nothing else.
 func TestJSON(t *testing.T) {
 	for _, args := range []string{"status", "queue", "queue summarize", "queue counters", "queue list", "queue messages", "failures", "failures --inbound",
-		"connections", "processes", "doctor", "trace --server x y", "version"} {
+		"connections", "processes", "doctor", "findings", "findings --all", "trace --server x y", "version"} {
 		t.Run(args, func(t *testing.T) {
 			_, got, _ := run(t, &source{status: wholeStatus()}, append(strings.Fields(args), "--json")...)
 			if strings.Count(got, "\n") != 1 || !json.Valid([]byte(got)) {

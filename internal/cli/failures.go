@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,13 +138,24 @@ func (t *tool) failureTable(f view.Failures, q view.FailureQuery) {
 		return
 	}
 	t.out.line("")
-	tab := newTable("DESTINATION", "CAUSE", "AT FAULT", ">DEFERRED", ">BOUNCED", ">SENT", "FIRST SEEN", "LAST", "LAST REPLY")
+	head := []string{"DESTINATION", "CAUSE", "AT FAULT", ">DEFERRED", ">BOUNCED", ">SENT"}
+	usual := slices.ContainsFunc(f.Rows, func(r view.FailureRow) bool { return r.Normal != nil })
+	if usual {
+		head = append(head, ">USUAL/MIN")
+	}
+	tab := newTable(append(head, "FIRST SEEN", "LAST", "LAST REPLY")...)
 	tab.optional = []string{"FIRST SEEN", "AT FAULT", "LAST"}
 	for _, r := range f.Rows {
-		tab.add(cut(clean(r.Destination), 40), r.Cause.String(), scopeText(r.Scope), countText(r.Deferred), countText(r.Bounced),
-			countText(r.Sent), clockText(f.Time, r.First), clockText(f.Time, r.Last), clean(r.Reply))
+		cells := []string{cut(clean(r.Destination), 40), r.Cause.String(), scopeText(r.Scope), countText(r.Deferred), countText(r.Bounced), countText(r.Sent)}
+		if usual {
+			cells = append(cells, usualCell(r.Normal))
+		}
+		tab.add(append(cells, clockText(f.Time, r.First), clockText(f.Time, r.Last), clean(r.Reply))...)
 	}
 	t.out.print(tab)
+	if usual {
+		t.out.line(t.out.in(dim, "USUAL/MIN: failures to the destination in a minute that are normal at this hour, whatever their cause"))
+	}
 	if f.Other > 0 {
 		t.out.line(t.out.in(dim, fmt.Sprintf("and %s in other rows: see --top", plural(f.Other, "failure"))))
 	}

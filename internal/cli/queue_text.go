@@ -133,6 +133,10 @@ func (t *tool) shapeTable(now time.Time, d view.QueueDetail) {
 	if noAge {
 		head = append(head, ">age?")
 	}
+	usual := slices.ContainsFunc(rows, func(r view.QueueRow) bool { return r.Normal != nil })
+	if usual {
+		head = append(head, ">USUAL")
+	}
 	tab := newTable(append(head, ">OLDEST", "LAST REASON")...)
 	for i, r := range rows {
 		cells := []string{cut(clean(r.Destination), 40), countText(r.Recipients)}
@@ -141,6 +145,9 @@ func (t *tool) shapeTable(now time.Time, d view.QueueDetail) {
 		}
 		if noAge {
 			cells = append(cells, countText(r.AgeUnknown))
+		}
+		if usual {
+			cells = append(cells, usualCell(r.Normal))
 		}
 		tab.add(append(cells, ageText(now, r.Oldest), clean(r.Reason))...)
 		if i == 0 {

@@ -1,16 +1,20 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/notify"
+	"github.com/mtawatch/mtawatch/internal/notify/all"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -53,11 +57,12 @@ func (t *tool) runCommand() *cobra.Command {
 }
 
 func (t *tool) checkConfigCommand() *cobra.Command {
-	return &cobra.Command{
+	send := false
+	c := &cobra.Command{
 		Use:   "check-config [FILE]",
 		Short: "Check the configuration file: every error at once, with its line",
 		Args:  cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			path := t.configPath
 			if len(args) > 0 {
 				path = args[0]
@@ -74,10 +79,43 @@ func (t *tool) checkConfigCommand() *cobra.Command {
 			}
 			if cfg.File == "" {
 				t.out.line("ok: no configuration file; the defaults hold")
-				return nil
+			} else {
+				t.out.line("ok: " + clean(cfg.File))
 			}
-			t.out.line("ok: " + clean(cfg.File))
+			if send {
+				return t.testChannels(c.Context(), cfg)
+			}
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&send, "notify", false, "send a test message on each channel under notify: as well")
+	return c
+}
+
+// testChannels sends one message on each configured channel and tells how it went.
+func (t *tool) testChannels(ctx context.Context, cfg config.Config) error {
+	channels, err := all.Channels(cfg.Notify)
+	if err != nil {
+		return err
+	}
+	if len(channels) == 0 {
+		return view.Advise(errors.New("send test message: no channel is configured"), "docs/config.md tells what stands under notify:")
+	}
+	host, _ := os.Hostname() // a message without it says as much
+	failed := 0
+	for _, c := range channels {
+		try, cancel := context.WithTimeout(ctx, c.Terms.Timeout)
+		_, err := c.Send(try, notify.NewTest(host, "", time.Now()))
+		cancel()
+		if err != nil {
+			failed++
+			t.err.line(clean(c.Name + ": " + err.Error()))
+			continue
+		}
+		t.out.line(clean(c.Name) + ": sent")
+	}
+	if failed > 0 {
+		return fmt.Errorf("send test message: %d of %s failed", failed, plural(int64(len(channels)), "channel"))
+	}
+	return nil
 }

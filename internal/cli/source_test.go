@@ -15,8 +15,9 @@ type source struct {
 	status view.Status
 	err    error
 	asked  any
-	stale  bool // the last listing is of an empty queue
-	noRows bool // nothing failed
+	stale  bool        // the last listing is of an empty queue
+	usual  *view.Range // failures that are normal
+	noRows bool        // nothing failed
 	unread string
 	change func(*view.Queue)
 	traced *view.TraceSummary // a trace that finds nothing
@@ -43,6 +44,24 @@ func wholeStatus() view.Status {
 		Sources: []view.SourceState{{Source: "/var/log/mail.log", Up: true, Lines: 12345, Unknown: 2, LastLine: noon.Add(-3 * time.Second)}},
 	}
 }
+
+func goneFinding() mta.Finding {
+	return mta.Finding{ID: "f-12", Code: mta.FindingJobControllerDown, Severity: mta.SeverityCritical, Instance: "postfix-out", Subject: "job-controller",
+		Title: "the job controller of postfix-out is down: mail is accepted and not delivered", Since: noon.Add(-4 * time.Minute), Noticed: noon.Add(-239 * time.Second),
+		Cause: "qmgr 102 was killed by signal 9\x1b[2J.", Confidence: 0.99,
+		Evidence: []mta.Evidence{{Text: "0 job controllers"}, {Text: "what the mail server says", Lines: []string{"11:56:00 master: process 102 killed \x1b[31mby signal 9"}},
+			{Text: "messages waiting", Value: level(4120), Low: level(180.2), High: level(650)}, {Text: "12 connections; normal at this hour is 3-20", Low: level(3), High: level(20)}},
+		RuledOut: []string{"the dispatcher runs: mail is accepted"}, Advice: []string{"run `postfix reload`"}, Avoid: []string{"do not flush the queue"},
+		Folded: []mta.Finding{{Code: mta.FindingQueueNotDraining, Title: "mail stands still", Since: noon.Add(-3 * time.Minute)}}}
+}
+
+func pastFinding() mta.Finding {
+	return mta.Finding{ID: "f-7", Code: mta.FindingDestinationTimingOut, Severity: mta.SeverityWarning, Instance: "postfix-out", Subject: "example.net",
+		Title: "example.net does not answer", Since: noon.Add(-3 * time.Hour), Noticed: noon.Add(-170 * time.Minute), End: noon.Add(-2 * time.Hour),
+		Cause: "Its servers do not answer.", Reason: mta.CauseConnectTimeout, Score: 3.6, Confidence: 0.8, Advice: []string{}, Evidence: []mta.Evidence{}}
+}
+
+func level(v float64) *float64 { return &v }
 
 func (s *source) Status(context.Context) (view.Status, error) { return s.status, s.err }
 
@@ -85,7 +104,7 @@ func (s *source) Failures(_ context.Context, q view.FailureQuery) (view.Failures
 	}
 	f.Other = 2
 	f.Rows = []view.FailureRow{{Instance: "postfix-out", Destination: "example.net", Cause: mta.CauseConnectTimeout, Scope: mta.ScopePath,
-		Deferred: 11, Sent: 3, First: noon.Add(-10 * time.Minute), Last: noon, Reply: "connect to mx.example.net[192.0.2.7]:25: timed out"}}
+		Deferred: 11, Sent: 3, First: noon.Add(-10 * time.Minute), Last: noon, Reply: "connect to mx.example.net[192.0.2.7]:25: timed out", Normal: s.usual}}
 	return f, s.err
 }
 
@@ -108,6 +127,13 @@ func (s *source) Processes(_ context.Context, q view.ProcessQuery) (view.Process
 func (s *source) Doctor(context.Context) (view.Doctor, error) {
 	return view.Doctor{Time: noon, Checks: []view.DoctorCheck{{Name: "queue", OK: true, Text: "counted"},
 		{Name: "log", Text: "/var/log/mail.log: permission denied", Advice: "usermod -aG adm mtawatch"}}}, s.err
+}
+
+func (s *source) Findings(_ context.Context, q view.FindingQuery) (view.Findings, error) {
+	s.asked = q
+	f := q.Select(s.status.Findings, []mta.Finding{pastFinding()})
+	f.Time, f.Learned = noon, 26*time.Hour
+	return f, s.err
 }
 
 func (s *source) Metrics(context.Context) ([]mta.Sample, error) { return nil, errors.ErrUnsupported }

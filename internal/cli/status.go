@@ -15,20 +15,27 @@ import (
 )
 
 func (t *tool) statusCommand() *cobra.Command {
-	return t.reading(&cobra.Command{
+	f := statusFlags{}
+	c := t.reading(&cobra.Command{
 		Use:   "status",
-		Short: "The four vital signs: queues, failures, connections, processes",
-		Long: "The four vital signs of every mail server here. Asks the daemon, or looks for itself when none runs.\n" +
-			"The first line and the exit status fit Nagios: 0 ok, 2 a daemon that must run is gone, 3 unknown.",
+		Short: "What is wrong, since when, why; and the four vital signs",
+		Long: "The verdict, every open finding, and the four vital signs of every mail server here. Asks the daemon, or looks for itself\n" +
+			"when none runs; only a daemon knows what is normal and finds what is wrong. The first line and the exit status fit Nagios:\n" +
+			"0 ok, 1 warning, 2 critical, 3 unknown.",
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return t.status(c.Context()) },
+		RunE: func(c *cobra.Command, _ []string) error { return t.status(c.Context(), f) },
 	})
+	c.Flags().BoolVar(&f.brief, "brief", false, "one line with performance data, for Nagios and its like")
+	return c
 }
 
-// status prints the signs. Whatever keeps it from knowing them gives exit
+// statusFlags are the flags of status.
+type statusFlags struct{ brief bool }
+
+// status prints verdict, findings and signs. Whatever keeps it from knowing them gives exit
 // status 3, for a monitor must not take a failed question for a failed mail
 // server.
-func (t *tool) status(ctx context.Context) error {
+func (t *tool) status(ctx context.Context, f statusFlags) error {
 	s, err := ask(ctx, t, func(s view.Source) (view.Status, error) { return s.Status(ctx) })
 	if err != nil {
 		if !t.json {
@@ -37,88 +44,98 @@ func (t *tool) status(ctx context.Context) error {
 		t.complain(err)
 		return exit(exitUnknown)
 	}
-	missing := unknownSigns(s)
-	if t.json {
-		err = t.out.json(s)
-	} else {
-		t.statusText(s, missing)
-	}
+	s.Verdict = s.Judge()
 	switch {
-	case len(goneDaemons(s)) > 0:
-		return errors.Join(err, exit(exitCritical))
-	case len(missing) > 0:
-		return errors.Join(err, exit(exitUnknown))
+	case t.json:
+		err = t.out.json(s)
+	case f.brief:
+		// The first bar ends the text for people.
+		t.out.plain(strings.ReplaceAll(t.headline(&s), "|", "/") + " | " + perfData(&s))
+	default:
+		t.statusText(&s)
+	}
+	if status := exitOf(s.Verdict); status != exitOK {
+		err = errors.Join(err, exit(status))
 	}
 	return err
 }
 
-// goneDaemons names the daemons that must run and do not.
-func goneDaemons(s view.Status) []string {
-	var list []string
-	for _, in := range s.Instances {
-		for _, role := range in.Processes.Missing {
-			list = append(list, fmt.Sprintf("the %s of %s is not running", role, in.Name))
-		}
+// exitOf gives Nagios' exit status of a verdict.
+func exitOf(v view.Verdict) int {
+	switch v {
+	case view.VerdictOK:
+		return exitOK
+	case view.VerdictWarning:
+		return exitWarning
+	case view.VerdictCritical:
+		return exitCritical
 	}
-	return list
+	return exitUnknown
 }
 
-// unknownSign is one thing that is not known.
-type unknownSign struct{ what, why string }
-
-// headlineWidth bounds what the first line of a status quotes: pagers and
+// headlineWidth bounds what the first line of a status quotes of errors: pagers and
 // Nagios cut long lines.
 const headlineWidth = 120
 
-// short gives it for the headline. Errors tell their whole way; the last two
+// shortUnseen gives it for the headline. Errors tell their whole way; the last two
 // parts say what failed, and the whole stands below.
-func (u unknownSign) short() string {
-	parts := strings.Split(firstLine(u.why), ": ")
+func shortUnseen(u view.Unseen) string {
+	parts := strings.Split(firstLine(u.Why), ": ")
 	text := strings.Join(parts[max(0, len(parts)-2):], ": ")
-	if u.what != "" {
-		text = clean(u.what) + ": " + text
+	if u.What != "" {
+		text = clean(u.What) + ": " + text
 	}
 	return cut(text, headlineWidth)
 }
 
-// unknownSigns names everything that is not known.
-func unknownSigns(s view.Status) []unknownSign {
-	var list []unknownSign
-	for _, in := range s.Instances {
-		for _, sign := range []struct{ name, unknown string }{
-			{"queue", in.Queue.Unknown}, {"failures", in.Failures.Unknown},
-			{"connections", in.Connections.Unknown}, {"processes", in.Processes.Unknown},
-		} {
-			if sign.unknown != "" {
-				list = append(list, unknownSign{sign.name + " of " + in.Name, sign.unknown})
+// headline is the verdict in one line: the worst that is known, and how much
+// more there is.
+func (t *tool) headline(s *view.Status) string {
+	gone, unseen := s.Gone(), s.Unseen()
+	var told string
+	more := 0
+	for i := range s.Findings {
+		if f := &s.Findings[i]; f.Severity == mta.SeverityCritical || f.Severity == mta.SeverityWarning {
+			if told == "" {
+				told = clean(f.Title) + ", since " + clockText(s.Time, f.Since) + " (" + ageText(s.Time, f.Since) + ")"
+			} else {
+				more++
 			}
 		}
-		if in.Queue.Messages == nil && in.Queue.Unknown == "" {
-			list = append(list, unknownSign{"queue of " + in.Name, "not counted yet"})
+	}
+	switch s.Verdict {
+	case view.VerdictOK:
+		return t.out.in(green, "OK") + ": " + summaryText(s)
+	case view.VerdictUnknown:
+		return t.out.in(red, "UNKNOWN") + ": " + shortUnseen(unseen[0]) + andMore(len(unseen)-1+len(gone))
+	case view.VerdictWarning:
+		return t.out.in(yellow, "WARNING") + ": " + told + andMore(more)
+	}
+	if len(gone) > 0 && (len(s.Findings) == 0 || s.Findings[0].Severity != mta.SeverityCritical) {
+		var parts []string
+		for _, g := range gone {
+			parts = append(parts, fmt.Sprintf("the %s of %s is not running", clean(g.Role), clean(g.Instance)))
 		}
+		if told != "" {
+			more++
+		}
+		told = strings.Join(parts, "; ")
 	}
-	for _, b := range s.Blind {
-		list = append(list, unknownSign{b.Source, b.Text})
-	}
-	if len(s.Instances) == 0 {
-		list = append(list, unknownSign{why: "no mail server found on this machine"})
-	}
-	return list
+	return t.out.in(red, "CRITICAL") + ": " + told + andMore(more)
 }
 
-func (t *tool) statusText(s view.Status, missing []unknownSign) {
-	gone := goneDaemons(s)
-	switch {
-	case len(gone) > 0:
-		t.out.line(t.out.in(red, "CRITICAL") + ": " + strings.Join(gone, "; "))
-	case len(missing) == 0:
-		t.out.line(t.out.in(green, "OK") + ": " + summaryText(s))
-	default:
-		more := ""
-		if len(missing) > 1 {
-			more = fmt.Sprintf(" (and %d more)", len(missing)-1)
-		}
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + missing[0].short() + more)
+func andMore(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n)
+}
+
+func (t *tool) statusText(s *view.Status) {
+	t.out.line(t.headline(s))
+	for i := range s.Findings {
+		t.out.line("")
+		t.findingShort(s.Time, &s.Findings[i])
 	}
 	for _, in := range s.Instances {
 		t.out.line("")
@@ -134,7 +151,7 @@ func (t *tool) statusText(s view.Status, missing []unknownSign) {
 }
 
 // summaryText is the four signs of all instances in one line.
-func summaryText(s view.Status) string {
+func summaryText(s *view.Status) string {
 	var queued, sent, failed, procs int64
 	open := 0
 	names := make([]string, 0, len(s.Instances))
@@ -221,6 +238,9 @@ func queueLines(now time.Time, q view.QueueStatus) []string {
 			l += fmt.Sprintf("; oldest %s, in %s", ageText(now, oldest), clean(name))
 		}
 		lines = append(lines, l)
+		if q.Normal != nil {
+			lines = append(lines, "normal for "+hourText(now, q.Normal)+": "+rangeText(*q.Normal)+" messages, those on hold apart")
+		}
 	} else if q.Unknown == "" {
 		lines = append(lines, "not counted yet")
 	}
@@ -264,6 +284,9 @@ func failureLines(now time.Time, in view.InstanceStatus) []string {
 	if text := topText(f.Causes, 5); text != "" {
 		lines = append(lines, "why: "+text)
 	}
+	if text := normalFailuresText(f.Normal); text != "" {
+		lines = append(lines, "normal a minute: "+text)
+	}
 	return lines
 }
 
@@ -306,6 +329,9 @@ func portText(p view.PortRow) string {
 	if p.Sources > 0 {
 		l += " from " + plural(int64(p.Sources), "address")
 	}
+	if p.Normal != nil {
+		l += ", normal is " + rangeText(*p.Normal)
+	}
 	if p.Listening && p.AcceptLimit > 0 {
 		l += fmt.Sprintf("; %d of %d wait to be accepted", p.AcceptQueue, p.AcceptLimit)
 	}
@@ -329,7 +355,7 @@ func processLines(p view.ProcessStatus) []string {
 	return lines
 }
 
-func (t *tool) sourcesText(s view.Status) {
+func (t *tool) sourcesText(s *view.Status) {
 	if len(s.Sources) == 0 {
 		return
 	}
@@ -353,8 +379,11 @@ func (t *tool) sourcesText(s view.Status) {
 	}
 }
 
-func (t *tool) daemonText(s view.Status) {
+func (t *tool) daemonText(s *view.Status) {
 	t.out.line("")
+	if s.Judged {
+		t.out.line(t.out.in(dim, learnedText(s.Learned)))
+	}
 	if d := s.Daemon; d != nil {
 		t.out.line(t.out.in(dim, fmt.Sprintf("mtawatch %s, pid %d, up %s, %s of memory", clean(d.Version), d.PID, ageText(s.Time, d.Started), bytesText(d.Memory))))
 		if d.Dropped > 0 {
@@ -366,7 +395,7 @@ func (t *tool) daemonText(s view.Status) {
 }
 
 // blindText tells what is not seen, last so that it stays on the screen.
-func (t *tool) blindText(s view.Status) {
+func (t *tool) blindText(s *view.Status) {
 	if len(s.Blind) == 0 {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 func TestClean(t *testing.T) {
@@ -160,12 +161,40 @@ func TestWrap(t *testing.T) {
 }
 
 func TestHeadline(t *testing.T) {
-	long := unknownSign{"queue of postfix", "count queue of postfix: count queue in /q: open /q/hold: permission denied"}
-	if got, want := long.short(), "queue of postfix: open /q/hold: permission denied"; got != want {
+	long := view.Unseen{What: "queue of postfix", Why: "count queue of postfix: count queue in /q: open /q/hold: permission denied"}
+	if got, want := shortUnseen(long), "queue of postfix: open /q/hold: permission denied"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := (unknownSign{"x", strings.Repeat("y ", 200)}).short(); textWidth(got) > headlineWidth {
+	if got := shortUnseen(view.Unseen{What: "x", Why: strings.Repeat("y ", 200)}); textWidth(got) > headlineWidth {
 		t.Errorf("%d columns: %q", textWidth(got), got)
+	}
+}
+
+func TestRangeText(t *testing.T) {
+	for _, tt := range []struct {
+		low, high float64
+		want      string
+	}{{180.2, 650.4, "180-650"}, {0, 0, "0"}, {0.25, 3, "0.2-3"}, {-0.01, 0.04, "0"}, {9.96, 12345.6, "10-12346"}} {
+		if got := rangeText(view.Range{Low: tt.low, High: tt.high}); got != tt.want {
+			t.Errorf("%v to %v: got %q, want %q", tt.low, tt.high, got, tt.want)
+		}
+	}
+}
+
+func TestLearnedText(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "not known yet", 59 * time.Minute: "not known yet", 5 * time.Hour: "from 5 h; findings", 26 * time.Hour: "learned from 26 h",
+		72 * time.Hour: "from 72 h", 14 * 24 * time.Hour: "from 14 days"} {
+		if got := learnedText(d); !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestRarityText(t *testing.T) {
+	for score, want := range map[float64]string{1: "more than once a day", 3: "once in 42 days", 5: "once in 11 years", 9: "less than once in 1000 years"} {
+		if got := rarityText(score); !strings.Contains(got, want) {
+			t.Errorf("%v: got %q, want %q", score, got, want)
+		}
 	}
 }
 

@@ -18,6 +18,13 @@ func (p *printer) hang(indent int, s string) {
 	p.w.WriteByte('\n')
 }
 
+// plain writes one line that is never wrapped: for programs, and for what
+// is to be copied. The text must be clean but for styles.
+func (p *printer) plain(s string) {
+	p.w.WriteString(s)
+	p.w.WriteByte('\n')
+}
+
 // wrap breaks a line at spaces so that it fits a number of columns. A word
 // that is longer than a line stays whole: it may be a path to copy.
 func wrap(s string, columns, indent int) string {

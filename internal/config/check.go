@@ -10,6 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mtawatch/mtawatch/internal/notify"
+	"github.com/mtawatch/mtawatch/internal/notify/all"
+	"github.com/mtawatch/mtawatch/internal/probe"
 )
 
 // check refuses values outside their limits.
@@ -39,7 +43,30 @@ func (r *reader) check(c Config) {
 	if !c.Detect && len(c.Instances) == 0 {
 		r.at("detect", "is false and no instance is given: nothing would be watched")
 	}
+	r.duration("probe.smtp_interval", c.Probe.SMTPInterval, 10*time.Second, time.Hour)
+	if c.Probe.DNSName != "" {
+		if text := probe.CheckName(c.Probe.DNSName); text != "" {
+			r.at("probe.dns_name", "%s", text)
+		}
+	}
+	r.checkNotify(c.Notify)
 	r.checkInstances(c.Instances)
+}
+
+func (r *reader) checkNotify(list []notify.Settings) {
+	names := make(map[string]int)
+	for i, s := range list {
+		key := fmt.Sprintf("notify[%d]", i)
+		_, wrong := all.New(s)
+		for _, p := range wrong {
+			r.at(strings.TrimSuffix(key+"."+p.Key, "."), "%s", p.Text)
+		}
+		if first, twice := names[s.Name]; twice && s.Name != "" {
+			r.at(key+".name", "is the name of notify[%d] too", first)
+		} else {
+			names[s.Name] = i
+		}
+	}
 }
 
 func (r *reader) checkAddresses(c Config) {

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/notify"
+	"github.com/mtawatch/mtawatch/internal/probe"
 )
 
 // DefaultPath is the file that is read when none is named, if it exists.
@@ -34,22 +36,25 @@ const maxFile = 1 << 20
 type Config struct {
 	File string `yaml:"-"` // where it was read; "" when no file was
 
-	Listen         string        `yaml:"listen"`              // address of the API and dashboard; "" for none
-	InsecureListen bool          `yaml:"insecure_listen"`     // permits an address other than loopback
-	Socket         string        `yaml:"socket"`              // unix socket that serves the same and single messages; see SocketPath
-	ExposeMessages bool          `yaml:"expose_messages"`     // serve single messages on Listen too
-	DataDir        string        `yaml:"data_dir"`            // the stores
-	Interval       time.Duration `yaml:"interval"`            // between two samples
-	Retention      time.Duration `yaml:"retention"`           // of the time series
-	ListInterval   time.Duration `yaml:"queue_list_interval"` // between two whole queue listings, at least
-	ListMaxCPU     float64       `yaml:"queue_list_max_cpu"`  // share of one core that listings may cost
-	Detect         bool          `yaml:"detect"`              // look for MTAs on this machine
-	Ports          []uint16      `yaml:"ports"`               // inbound ports besides those detected
-	Timezone       string        `yaml:"timezone"`            // of log stamps without a zone; "" is the machine's
-	LogLevel       string        `yaml:"log_level"`           // debug, info, warn or error
-	Compat         string        `yaml:"compat"`              // other names for /metrics: "" or "postfix_exporter"
-	Silence        Silence       `yaml:"silence"`
-	Instances      []Instance    `yaml:"instances"`
+	Listen         string            `yaml:"listen"`              // address of the API and dashboard; "" for none
+	InsecureListen bool              `yaml:"insecure_listen"`     // permits an address other than loopback
+	Socket         string            `yaml:"socket"`              // unix socket that serves the same and single messages; see SocketPath
+	ExposeMessages bool              `yaml:"expose_messages"`     // serve single messages on Listen too
+	DataDir        string            `yaml:"data_dir"`            // the stores
+	Interval       time.Duration     `yaml:"interval"`            // between two samples
+	Retention      time.Duration     `yaml:"retention"`           // of the time series
+	ListInterval   time.Duration     `yaml:"queue_list_interval"` // between two whole queue listings, at least
+	ListMaxCPU     float64           `yaml:"queue_list_max_cpu"`  // share of one core that listings may cost
+	Detect         bool              `yaml:"detect"`              // look for MTAs on this machine
+	Ports          []uint16          `yaml:"ports"`               // inbound ports besides those detected
+	Timezone       string            `yaml:"timezone"`            // of log stamps without a zone; "" is the machine's
+	LogLevel       string            `yaml:"log_level"`           // debug, info, warn or error
+	Compat         string            `yaml:"compat"`              // other names for /metrics: "" or "postfix_exporter"
+	Silence        Silence           `yaml:"silence"`
+	Probe          probe.Settings    `yaml:"probe"`
+	Notify         []notify.Settings `yaml:"notify"`
+	Instances      []Instance        `yaml:"instances"`
+	Import         bool              `yaml:"import"` // at the first start, read the rotated logs that are there
 }
 
 // Silence says when a log that stays quiet becomes a blind spot: after it
@@ -90,9 +95,11 @@ func Default() Config {
 		Retention:    35 * 24 * time.Hour,
 		ListInterval: 10 * time.Second,
 		ListMaxCPU:   0.01,
+		Import:       true,
 		Detect:       true,
 		LogLevel:     "info",
 		Silence:      Silence{Least: 10 * time.Minute, Most: 24 * time.Hour},
+		Probe:        probe.DefaultSettings(),
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/config"
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/notify"
+	"github.com/mtawatch/mtawatch/internal/probe"
 )
 
 const full = `
@@ -24,6 +26,7 @@ interval: 5s
 retention: 90d
 queue_list_interval: 2m
 queue_list_max_cpu: 0.05
+import: false
 detect: false
 ports: [2525, 10025]
 timezone: Europe/Berlin
@@ -31,6 +34,13 @@ log_level: debug
 silence:
   least: 5m
   most: 2d
+probe: {dns: false, dns_name: example.net, smtp: false, smtp_interval: 30s, remote: false}
+notify:
+  - {type: webhook, name: chat, url: "https://hooks.example.net/x", secret_file: /s, min_severity: info, delay: 0s, repeat: 1d, timeout: 5s}
+  - type: alertmanager
+    urls: ["http://192.0.2.1:9093", "http://192.0.2.2:9093"]
+  - type: exec
+    command: [/usr/local/bin/page, --team]
 instances:
   - mta: postfix
     name: postfix-out
@@ -75,6 +85,13 @@ func TestParse(t *testing.T) {
 			Retention: 90 * 24 * time.Hour, ListInterval: 2 * time.Minute, ListMaxCPU: 0.05,
 			Ports: []uint16{2525, 10025}, Timezone: "Europe/Berlin", LogLevel: "debug",
 			Silence: config.Silence{Least: 5 * time.Minute, Most: 48 * time.Hour},
+			Probe:   probe.Settings{DNSName: "example.net", SMTPInterval: 30 * time.Second},
+			Notify: []notify.Settings{
+				{Type: "webhook", Name: "chat", URL: "https://hooks.example.net/x", SecretFile: "/s", MinSeverity: "info",
+					Delay: new(time.Duration), Repeat: 24 * time.Hour, Timeout: 5 * time.Second},
+				{Type: "alertmanager", URLs: []string{"http://192.0.2.1:9093", "http://192.0.2.2:9093"}},
+				{Type: "exec", Command: []string{"/usr/local/bin/page", "--team"}},
+			},
 			Instances: []config.Instance{
 				{MTA: "postfix", Name: "postfix-out", ConfigDir: "/etc/postfix-out", QueueDir: "/var/spool/postfix-out",
 					LogFile: "/var/log/mail-out.log", Ports: []uint16{26}},
@@ -135,6 +152,14 @@ func TestParseErrors(t *testing.T) {
 		{"list at the top", "- a\n- b\n", []string{`f.yaml:1: must be keys with values`}},
 		{"no YAML", "interval: [1\n", []string{`f.yaml:1: not readable as YAML`}},
 		{"second document", "interval: 5s\n---\ninterval: 6s\n", []string{`f.yaml:3: a second document`}},
+		{"mail as a channel", "notify:\n- type: email\n- type: webhook\n  url: mailto:ops@example.org\n- {type: exec, command: [/usr/sbin/sendmail, -t]}\n", []string{
+			`f.yaml:2: notify[0].type: mail is not offered`, `f.yaml:4: notify[1].url: would send through the mail server that is watched`,
+			`f.yaml:5: notify[2].command: "sendmail" would send through`}},
+		{"channels", "notify:\n- {type: webhook, name: a, url: \"https://x.example\", urls: [b], delay: 2h}\n- {type: exec, command: [page]}\n- type: alertmanager\n  name: a\n  urls: [\"http://x.example\", \"ftp://y.example\"]\n- url: x\n", []string{
+			`f.yaml:2: notify[0].delay: must be from 0s to 1h`, `f.yaml:2: notify[0].urls: a channel of type webhook has no such key`,
+			`f.yaml:3: notify[1].command: must be a list that begins with the absolute path`, `f.yaml:5: notify[2].name: is the name of notify[0] too`,
+			`f.yaml:6: notify[2].urls[1]: must begin with https:// or http://`, `f.yaml:7: notify[3].type: is missing`}},
+		{"probes", "probe:\n  dns_name: a b\n  smtp_interval: 1s\n", []string{`f.yaml:2: probe.dns_name: must be a domain`, `f.yaml:3: probe.smtp_interval: must be from 10s to 1h`}},
 		{"huge duration", "retention: 99999999d\n", []string{`f.yaml:1: retention: must be a duration`}},
 	}
 	for _, tt := range tests {

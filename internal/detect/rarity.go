@@ -83,8 +83,8 @@ func (g *Signal) strangest(dir int) Rarity {
 	for i := range g.win {
 		w := &g.win[i]
 		z := sign * w.z
-		if !w.ok || z <= 1 {
-			continue
+		if t := &w.tail[dir]; !w.ok || z <= 1 || z < t.loc+0.96*t.scale {
+			continue // too usual to be told
 		}
 		if l := g.rarity(i, dir, z); l > told && l > r.L {
 			r = Rarity{L: l, Z: w.z, Window: g.span(i)}

@@ -178,7 +178,8 @@ func (s *Set) End() {
 	if !s.open {
 		return
 	}
-	for n := len(s.active)/12 + 8; n > 0 && len(s.queue) > 0; n-- {
+	// The work of a new hour is spread over five minutes: no step takes long.
+	for n := int(float64(len(s.active))*min(s.step, 300)/300) + 4; n > 0 && len(s.queue) > 0; n-- {
 		g := s.queue[len(s.queue)-1]
 		s.queue = s.queue[:len(s.queue)-1]
 		if g.active {

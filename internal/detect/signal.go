@@ -309,7 +309,7 @@ func (g *Signal) end() {
 		g.sample()
 	}
 	if g.score != nil {
-		g.score.step(g.x)
+		g.score.step(g, g.x)
 	}
 	g.fed = false
 }

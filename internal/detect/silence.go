@@ -88,13 +88,31 @@ func (q *silence) fit(g *Signal, t *tally) {
 		priorSilence(e.Middle), 1, silenceOf(t.record(c)))
 }
 
+// chanceOfSilence gives the rarity of the silence were the events
+// gamma-Poisson, with the dispersion of the windows about as long as it.
+func (g *Signal) chanceOfSilence() float64 {
+	q := &g.quiet
+	phi := g.win[0].disp
+	if q.mean > 0 {
+		switch lasts := q.all / q.mean; {
+		case lasts > 900:
+			phi = g.win[2].disp
+		case lasts > 150:
+			phi = g.win[1].disp
+		}
+	}
+	phi = max(leastPhi, phi)
+	perHour := min(360, 1+3600*q.rate)
+	return math.Log1p(phi*q.n)/phi/math.Ln10 - math.Log10(perHour)
+}
+
 // Silent is how strange it is that a Count has had no event since Last.
 func (g *Signal) Silent() Rarity {
 	if g == nil || g.kind != Count || !g.judging || !g.active || g.quiet.n < leastSilence || g.quiet.absent > 0 {
 		return Rarity{}
 	}
 	q := &g.quiet
-	l := min(q.tail.rarity(q.n), q.n/math.Ln10-math.Log10(1+3600*q.rate), rarest)
+	l := min(q.tail.rarity(q.n), g.chanceOfSilence(), rarest)
 	if l <= told {
 		return Rarity{}
 	}

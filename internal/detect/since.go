@@ -26,18 +26,10 @@ func (g *Signal) Since(r Rarity) time.Time {
 	}
 	reach := max(6*r.Window, 40*time.Minute)
 	blocks := min(s.size-1, s.stepsIn(min(reach, longest))) / block
-	width := max(1, min(blocks, s.stepsIn(r.Window)/block))
-	level, n := 0.0, 0
-	for i := range blocks {
-		if z, ok := g.blockZ(i*block, block); ok && n < width {
-			level += clip(z * dir)
-			n++
-		}
-	}
-	if n == 0 {
+	level := g.level(dir, block, max(1, min(blocks, s.stepsIn(r.Window)/block)))
+	if level <= 0 {
 		return time.Time{}
 	}
-	level /= float64(n)
 	best, sum, at := 0.0, 0.0, 0
 	for i := range blocks {
 		if z, ok := g.blockZ(i*block, block); ok {
@@ -49,6 +41,24 @@ func (g *Signal) Since(r Rarity) time.Time {
 	}
 	// A level is a moment's: the change lies just before the first step that shows it.
 	return s.timeOf(min(at, s.size-1), s.now)
+}
+
+// level is the present level of the departure: the mean over that part of
+// the window, up to now, which shows it best.
+func (g *Signal) level(dir float64, block, blocks int) float64 {
+	sum, n, best, level := 0.0, 0.0, 0.0, 0.0
+	for i := range blocks {
+		z, ok := g.blockZ(i*block, block)
+		if !ok {
+			continue
+		}
+		sum += clip(z * dir)
+		n++
+		if proof := sum / math.Sqrt(n); (n >= 3 || i == blocks-1) && proof > best {
+			best, level = proof, sum/n
+		}
+	}
+	return level
 }
 
 func clip(z float64) float64 { return max(-6, min(6, z)) }

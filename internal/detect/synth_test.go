@@ -27,10 +27,15 @@ func newSource(seed uint64, perHour, phi float64) *source {
 func (s *source) rate(t time.Time) float64 {
 	h := float64(t.Hour()) + float64(t.Minute())/60
 	r := s.perHour * (0.3 + 1.4*math.Pow(math.Sin(math.Pi*math.Mod(h+21, 24)/24), 2))
-	if d := t.Weekday(); d == time.Saturday || d == time.Sunday {
-		r *= 0.35
+	// The weekend comes and goes within four hours around midnight.
+	rest := func(t time.Time) float64 {
+		if d := t.Weekday(); d == time.Saturday || d == time.Sunday {
+			return 1
+		}
+		return 0
 	}
-	return r
+	share := (rest(t.Add(-2*time.Hour)) + rest(t.Add(-time.Hour)) + rest(t) + rest(t.Add(time.Hour)) + rest(t.Add(2*time.Hour))) / 5
+	return r * (1 - 0.65*share)
 }
 
 func (s *source) count(t time.Time, seconds, factor float64) float64 {

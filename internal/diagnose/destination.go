@@ -64,16 +64,19 @@ func (f *failing) confidence() float64 {
 }
 
 // severity: mail is delayed or lost, so it warns; it is critical where the
-// destination is most of the instance's mail. A destination that was never
-// seen to take mail is likely to be a dead domain, and no news for a host
-// that has a past.
+// destination is most of the instance's mail. A destination that nobody has
+// seen take mail is likely to be a dead domain, and no news, unless
+// much of the mail is for it.
 func (f *failing) severity(in *Instance) mta.Severity {
 	all, _ := in.Attempts.Expected(time.Hour)
 	own, known := f.dest.Attempts.Expected(time.Hour)
 	if known && all >= 10 && own >= 0.5*all && f.share() >= 0.5 {
 		return mta.SeverityCritical
 	}
-	if !f.known && !learnedLittle(in.FailureRatio) && f.attempts < 0.1*total(in.Attempts, f.window) {
+	if k, n, ok := f.dest.Ratio.Sum(3 * time.Hour); ok && n-k >= 3 {
+		return mta.SeverityWarning
+	}
+	if (!f.known || f.usual > 0.4) && f.attempts < 0.1*total(in.Attempts, f.window) {
 		return mta.SeverityInfo
 	}
 	return mta.SeverityWarning

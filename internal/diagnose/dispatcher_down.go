@@ -43,8 +43,8 @@ func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
 		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
 		k.Evidence = []mta.Evidence{fact(text)}
 		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
-	case portSilent(c, in, &k):
-	case dispatcherHangs(c, in, &k):
+	case portSilent(in, &k):
+	case dispatcherHangs(c, in, &k), portDumb(c, in, &k):
 		if len(stuck) > 0 {
 			k.Evidence = append(k.Evidence, fact(text))
 		}
@@ -85,13 +85,19 @@ func daemonCount(in *Instance, d *Daemon, role mta.Role) mta.Evidence {
 // probeTime is how long a probe must have failed throughout: three probes or more.
 const probeTime = time.Minute
 
-// failedProbe gives a probe of the kind ("smtp", "smtp:25") that has failed throughout.
-func failedProbe(c *Case, kind string) (name string, ok bool) {
+// failedProbe gives the probe of the instance's port that has failed
+// throughout: "smtp:PORT" is that port's, "smtp" that of the only instance,
+// or of the one that has port 25.
+func failedProbe(c *Case, in *Instance) (name string, ok bool) {
 	for _, name := range slices.Sorted(maps.Keys(c.Probes)) {
-		if name != kind && !strings.HasPrefix(name, kind+":") {
+		kind, port, one := strings.Cut(name, ":")
+		if kind != "smtp" || !probeFailed(c.Probes[name]) {
 			continue
 		}
-		if probeFailed(c.Probes[name]) {
+		if !one {
+			port = "25"
+		}
+		if !one && len(c.Instances) == 1 || slices.ContainsFunc(in.Ports, func(p *Port) bool { return p.Port == port }) {
 			return name, true
 		}
 	}
@@ -105,7 +111,7 @@ func probeFailed(g *detect.Signal) bool {
 }
 
 // portSilent finds that nothing listens where the instance should.
-func portSilent(c *Case, in *Instance, k *Candidate) bool {
+func portSilent(in *Instance, k *Candidate) bool {
 	var closed []string
 	for _, p := range in.Ports {
 		if p.Listening {
@@ -117,32 +123,49 @@ func portSilent(c *Case, in *Instance, k *Candidate) bool {
 			closed = append(closed, p.Port)
 		}
 	}
-	probe, failed := failedProbe(c, "smtp")
-	refused := false
-	if failed {
-		answer, ok := c.Facts.Probe(probe)
-		refused = ok && !answer.OK && strings.Contains(answer.Text, "refused") && len(c.Instances) == 1
-		if refused {
-			k.Evidence = append(k.Evidence, fact("the probe of the own port fails: "+cut(answer.Target+": "+answer.Text, 200)))
-		}
-	}
-	if len(closed) == 0 && !refused {
+	if len(closed) == 0 {
 		return false
 	}
-	k.Confidence = 0.9
-	if refused {
-		k.Confidence = 0.97
-	} else {
-		k.Need = 20 * time.Second
-	}
-	where := "the SMTP port"
-	if len(closed) > 0 {
-		where = "port " + strings.Join(closed, ", ")
-		k.Evidence = append(k.Evidence, fact("no process listens on "+where+"; the socket table is read"))
-	}
+	where := "port " + strings.Join(closed, ", ")
+	k.Need, k.Confidence = 20*time.Second, 0.9
+	k.Evidence = append(k.Evidence, fact("no process listens on "+where+"; the socket table is read"))
 	k.Title = "nothing listens on " + where + whose(in.Name) + ": new SMTP connections are refused"
 	k.Cause = "the dispatcher is not there, or it does not listen any more (its configuration changed, or it could not bind the port)."
 	return true
+}
+
+// portDumb finds that the probe of the own port has failed for a minute,
+// and no lack of server processes explains it.
+func portDumb(c *Case, in *Instance, k *Candidate) bool {
+	probe, failed := failedProbe(c, in)
+	if !failed || serversTaken(c, in) {
+		return false
+	}
+	answer, _ := c.Facts.Probe(probe)
+	refused := strings.Contains(answer.Text, "refused")
+	k.Confidence, k.Since = 0.85, sinceOr(c.Probes[probe].Last(), c.Now)
+	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingOwnDNSDead, mta.FindingOwnResourceFailing}
+	k.Title = "the SMTP port" + whose(in.Name) + " does not answer"
+	k.Cause = "a connection to the own port gets no greeting: the dispatcher hangs, or what a server does before it greets (a lookup, a filter) takes too long."
+	if refused {
+		k.Confidence, k.DependsOn = 0.97, nil
+		k.Title = "the SMTP port" + whose(in.Name) + " refuses connections"
+		k.Cause = "nothing listens on the own port: the dispatcher is not there, or does not listen any more."
+	}
+	k.Evidence = append(k.Evidence, fact("the probe of the own port has failed for a minute: "+cut(orWord(strings.TrimPrefix(answer.Target+": "+answer.Text, ": "), "no greeting came"), 200)))
+	_, n, ok := in.Arrivals.Sum(time.Minute)
+	if want, known := in.Arrivals.Expected(time.Minute); !refused && ok && known && want >= 5 && n >= 0.5*want {
+		k.Severity, k.Confidence = mta.SeverityInfo, 0.5
+		k.RuledOut = append(k.RuledOut, "mail still comes in as usual: it may be only the probe that is not served")
+	}
+	return true
+}
+
+// serversTaken reports whether all server processes that may run do.
+func serversTaken(c *Case, in *Instance) bool {
+	servers, known := in.SMTPServers.Value()
+	limit, limited := processLimit(c, in)
+	return limited && known && servers >= 0.9*limit || known && atTop(in, servers) || limitWarned(c, in) != nil
 }
 
 // dispatcherHangs finds the contradiction: connections wait, servers may
@@ -150,13 +173,9 @@ func portSilent(c *Case, in *Instance, k *Candidate) bool {
 func dispatcherHangs(c *Case, in *Instance, k *Candidate) bool {
 	waiting, waits := waitingClients(in)
 	servers, known := in.SMTPServers.Value()
-	probe, failed := failedProbe(c, "smtp")
-	failed = failed && len(c.Instances) == 1
-	if limit, ok := processLimit(c, in); ok && known && servers >= 0.9*limit || atTop(in, servers) {
-		return false // all servers are taken: another finding
-	}
-	if limitWarned(c, in) != nil {
-		return false
+	probe, failed := failedProbe(c, in)
+	if serversTaken(c, in) {
+		return false // another finding
 	}
 	none := known && servers == 0 && waits
 	switch {

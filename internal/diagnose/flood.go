@@ -117,7 +117,7 @@ func (f *flood) tooManyAtOnce(c *Case) bool {
 	if _, n, known := p.Opened.Sum(time.Minute); known && n < floodRate {
 		return false // they stay: who holds them is another matter
 	}
-	before, seen := highest(p.Current, 5*time.Minute)
+	before, seen := typical(p.Current)
 	f.rate, f.blatant = p.Current, true
 	if top := valueOr(p.TopSource, 0); top >= blatantTop && seen && now >= 10*before {
 		return true
@@ -150,7 +150,7 @@ func (f *flood) classify() bool {
 	}
 	usualSources, known := middle(p.Sources)
 	if f.blatant {
-		before, seen := highest(p.Sources, 5*time.Minute)
+		before, seen := typical(p.Sources)
 		known, usualSources = true, before
 		if !seen {
 			usualSources = 0
@@ -206,7 +206,10 @@ func (f *flood) oneSource(m *mta.Finding) {
 		m.Subject = "port " + f.port.Port
 	}
 	m.Title = who + " floods port " + f.port.Port + ": " + f.perMinute() + ", " + amount(f.top) + " of " + amount(f.total) + " connections are its own"
-	m.Cause = "one client (" + who + ") opens far more connections than everyone else together."
+	m.Cause = "one client opens far more connections than everyone else together."
+	if f.address.IsValid() {
+		m.Cause = "one client (" + who + ") opens far more connections than everyone else together."
+	}
 	m.Evidence = append(m.Evidence, reading(f.port.TopSource, seriesOf("mta_inbound_top_source_connections", "instance", f.port.Instance, "port", f.port.Port),
 		amountOf(f.top, "connection")+" now from "+who+", of "+amount(f.total)))
 }

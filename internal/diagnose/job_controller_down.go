@@ -75,7 +75,7 @@ func jobControllerHangs(c *Case, in *Instance, u untriedMail, k *Candidate) {
 	if n, ok := in.JobController.Count.Value(); ok && n == 0 {
 		k.Title = "no job controller" + whose(in.Name) + ": " + amountOf(u.count, "message") + " came in and no delivery was tried"
 	}
-	k.Cause = daemonName(c, in.Name, mta.RoleJobController) + " is there but does not work: it is stopped, stuck, or cannot be reached by the rest of the mail server."
+	k.Cause = "the " + daemonName(c, in.Name, mta.RoleJobController) + " is there but does not work: it is stopped, stuck, or cannot be reached by the rest of the mail server."
 	k.Evidence = []mta.Evidence{
 		fact(amountOf(u.count, "message") + " accepted more than " + span(u.wait) + " ago, and not one delivery attempt since"),
 		reading(in.Attempts, seriesOf("mta_delivery_attempts_total", "instance", in.Name), "0 delivery attempts in the last "+span(u.wait)),

@@ -99,8 +99,8 @@ func usedUpWords(c *Case, in *Instance, n float64, known bool, limit float64, li
 	return title, cause
 }
 
-// atTop reports whether the SMTP servers stand still at the most there has
-// been: the shape of a limit, seen from outside.
+// atTop reports whether the SMTP servers stand still, well above what there
+// has been: the shape of a limit, seen from outside.
 func atTop(in *Instance, n float64) bool {
 	if n < 5 || !steadily(in.SMTPServers, n, 2*time.Minute) {
 		return false
@@ -109,7 +109,11 @@ func atTop(in *Instance, n float64) bool {
 		return false
 	}
 	top, ok := highest(in.SMTPServers, 5*time.Minute)
-	return ok && n >= top
+	usual, known := middle(in.SMTPServers)
+	if !known {
+		usual, known = typical(in.SMTPServers)
+	}
+	return ok && n >= top && known && n >= 1.2*usual // a pool of fixed size tells nothing
 }
 
 // waitingClients counts the connections that no process has accepted, when

@@ -11,7 +11,7 @@ func software(c *Case, instance string) string {
 	return name
 }
 
-// programs are what the daemons are called.
+// daemonName is what a daemon is called in the mail server's own words.
 func daemonName(c *Case, instance string, role mta.Role) string {
 	job := role == mta.RoleJobController
 	switch software(c, instance) {
@@ -35,6 +35,9 @@ func daemonName(c *Case, instance string, role mta.Role) string {
 			return "queue runner"
 		}
 		return "listening daemon"
+	}
+	if job {
+		return "job controller"
 	}
 	return role.String()
 }

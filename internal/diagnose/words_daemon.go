@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -141,6 +142,24 @@ func highest(g *detect.Signal, from time.Duration) (v float64, ok bool) {
 		}
 	}
 	return v, ok
+}
+
+// typical gives the middle of a Gauge's values at moments of the last three
+// hours: what stands in for the normal level where none is learned, for as
+// long as the present trouble is the shorter part. ok is false when less than
+// ten minutes are known.
+func typical(g *detect.Signal) (v float64, ok bool) {
+	var seen []float64
+	for d := 5 * time.Minute; d <= 3*time.Hour; d += 5 * time.Minute {
+		if x, known := g.Ago(d); known {
+			seen = append(seen, x)
+		}
+	}
+	if len(seen) < 2 {
+		return 0, false
+	}
+	slices.Sort(seen)
+	return seen[len(seen)/2], true
 }
 
 // cut shortens a text of others for a sentence.

@@ -1,304 +1,242 @@
-package diagnose_test
+package diagnose
 
 import (
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/mtawatch/mtawatch/internal/alert"
-	"github.com/mtawatch/mtawatch/internal/diagnose"
-	"github.com/mtawatch/mtawatch/internal/judge"
+	"github.com/mtawatch/mtawatch/internal/detect"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
-// A world is a mail server in numbers: it makes the series of each step from
-// rates, and the engine reads them as it reads those of a real one.
+// world is one mail host as series tell of it, step by step through a real
+// detect.Set. Each step the rules are asked, and what has held for its Need
+// is told.
 type world struct {
-	now     time.Time
-	rng     *rand.Rand
-	arrive  float64 // messages a second
-	dests   []*place
-	probe   float64 // of DNS; negative: not run
-	free    float64 // bytes on the disk
-	refused float64 // messages a second refused for want of our own resources
-	loops   float64 // attempts a second
-	stuck   bool    // nothing leaves the active queue
-	held    float64
-	backlog float64 // deferred
-	active  float64
-	oldest  float64
-	put     func(w *world) // called at the end of each step
-	series  map[string]*mta.Series
-	count   map[string]float64
-	samples []mta.Sample
-	facts   *told
-	engine  *judge.Engine
-	changes []alert.Change
+	set         *detect.Set
+	c           *Case
+	rules       []Rule
+	rand        *rand.Rand
+	now         time.Time
+	second      int // since the change began
+	v           values
+	held        map[string]time.Time
+	exactStarts map[int]float64 // of the job controller, by second
+	told        map[mta.FindingCode]Candidate
 }
 
-// place is one destination.
-type place struct {
-	name   string
-	rate   float64 // attempts a second
-	fail   float64 // share that fails
-	cause  mta.Cause
-	bounce bool
+// values are the levels of a step and the rates a minute; unknown gives no value.
+type values struct {
+	arrivals, attempts, opened, rejects, lines float64 // a minute
+	current, top, sources, syn, closeWait      float64
+	acceptQueue, acceptLimit, overflows        float64 // overflows, cookies: a minute
+	cookies                                    float64
+	dispatchers, jobControllers                float64
+	servers, deliveries, serverAge             float64
+	incoming, waiting                          float64
+	logUp, logLag, probe                       float64
+}
+
+var unknown = math.NaN()
+
+func ordinary() values {
+	return values{arrivals: 60, attempts: 70, opened: 80, rejects: 5, lines: 600, current: 12, top: 2, sources: 9, syn: 1, acceptLimit: 100,
+		dispatchers: 1, jobControllers: 1, servers: 12, deliveries: 5, serverAge: 300, incoming: 1, waiting: 50, logUp: 1, probe: 1}
 }
 
 const step = 10 * time.Second
 
-// monday is a moment in the middle of a working day.
-func monday() time.Time { return time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC) }
+var (
+	begin = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	onset = begin.Add(50 * time.Hour) // when the changes of the tests begin
+)
 
-func newWorld(start time.Time, seed uint64) *world {
-	w := &world{now: start, rng: rand.New(rand.NewPCG(seed, 7)), arrive: 1, probe: 1, free: 50e9, backlog: 120, active: 5, oldest: 30,
-		series: make(map[string]*mta.Series), count: make(map[string]float64), facts: &told{}}
-	w.dests = []*place{
-		{name: "big.example", rate: 0.3, fail: 0.01, cause: mta.CauseUnknownUser, bounce: true},
-		{name: "dead.example", rate: 0.02, fail: 1, cause: mta.CauseConnectTimeout},
-		{name: "home.example", rate: 0.25, fail: 0.002, cause: mta.CauseMailboxFull},
-		{name: "mid.example", rate: 0.1, fail: 0.02, cause: mta.CauseUnknownUser, bounce: true},
-		{name: "other", rate: 0.25, fail: 0.04, cause: mta.CauseUnknownUser, bounce: true},
-		{name: "third.example", rate: 0.08, fail: 0.02, cause: mta.CauseRemoteUnavailable},
-	}
-	w.engine = judge.New(judge.Config{Facts: w.facts})
+func newWorld() *world {
+	w := &world{set: detect.New(detect.Config{}), rand: rand.New(rand.NewPCG(1, 2)), now: begin, v: ordinary(),
+		rules: slices.Concat(connectionRules(), daemonRules(), monitorRules()),
+		held:  make(map[string]time.Time), told: make(map[mta.FindingCode]Candidate)}
+	g := func(name string) *detect.Signal { return w.set.Signal(name, detect.Gauge) }
+	n := func(name string) *detect.Signal { return w.set.Signal(name, detect.Count) }
+	p := &Port{Instance: "postfix", Port: "25", Listening: true, Opened: n("opened"), Current: g("current"), Sources: g("sources"), TopSource: g("top"),
+		AcceptQueue: g("accept-queue"), AcceptLimit: g("accept-limit"), States: map[string]*detect.Signal{"syn-recv": g("syn"), "close-wait": g("close-wait")}}
+	in := &Instance{Name: "postfix", Arrivals: n("arrivals"), Attempts: n("attempts"), Rejects: n("rejects"), Waiting: g("waiting"),
+		Queues:     []*Queue{{Name: "incoming", Messages: g("incoming")}},
+		Dispatcher: Daemon{Role: mta.RoleDispatcher, Count: g("dispatchers"), Restarts: n("dispatcher-restarts")},
+		JobController: Daemon{Role: mta.RoleJobController, Count: g("job-controllers"),
+			Restarts: n("job-controller-restarts")},
+		SMTPServers: g("servers"), Deliveries: g("deliveries"), ServerAge: g("server-age"), Ports: []*Port{p}}
+	w.c = &Case{Instances: []*Instance{in}, Ports: []*Port{p}, Overflows: n("overflows"), SYNCookies: n("cookies"),
+		Logs:   []*Log{{Name: "/var/log/mail.log", Up: g("log-up"), Lines: n("lines"), Lag: g("log-lag")}},
+		Probes: map[string]*detect.Signal{"smtp": g("probe")}, Facts: NoFacts{}}
 	return w
 }
 
-func (w *world) dest(name string) *place {
-	for _, d := range w.dests {
-		if d.name == name {
-			return d
+func (w *world) in() *Instance { return w.c.Instances[0] }
+func (w *world) port() *Port   { return w.c.Ports[0] }
+
+// feed gives one step its values: rates as random events, levels with some noise.
+func (w *world) feed() {
+	in, p, v := w.in(), w.port(), &w.v
+	count := func(g *detect.Signal, perMinute float64) {
+		if perMinute == perMinute {
+			g.SetCount(poisson(w.rand, perMinute*step.Minutes()))
 		}
 	}
-	d := &place{name: name}
-	w.dests = append(w.dests, d)
-	return d
+	exact := func(g *detect.Signal, x float64) {
+		if x == x {
+			g.SetGauge(x)
+		}
+	}
+	noisy := func(g *detect.Signal, x float64) {
+		exact(g, math.Round(max(0, x*(1+0.12*w.rand.NormFloat64()))))
+	}
+	w.set.Begin(w.now)
+	count(in.Arrivals, v.arrivals)
+	count(in.Attempts, v.attempts)
+	count(in.Rejects, v.rejects)
+	count(p.Opened, v.opened)
+	count(w.c.Logs[0].Lines, v.lines)
+	count(w.c.Overflows, v.overflows)
+	count(w.c.SYNCookies, v.cookies)
+	in.Dispatcher.Restarts.SetCount(0)
+	in.JobController.Restarts.SetCount(w.exactStarts[w.second])
+	noisy(p.Current, v.current+v.syn)
+	noisy(p.TopSource, v.top)
+	noisy(p.Sources, v.sources)
+	noisy(in.Waiting, v.waiting)
+	for g, x := range map[*detect.Signal]float64{p.States["syn-recv"]: v.syn, p.States["close-wait"]: v.closeWait, p.AcceptQueue: v.acceptQueue,
+		p.AcceptLimit: v.acceptLimit, in.Dispatcher.Count: v.dispatchers, in.JobController.Count: v.jobControllers, in.SMTPServers: v.servers,
+		in.Deliveries: v.deliveries, in.ServerAge: v.serverAge, in.Queues[0].Messages: v.incoming, w.c.Logs[0].Up: v.logUp,
+		w.c.Logs[0].Lag: v.logLag, w.c.Probes["smtp"]: v.probe} {
+		exact(g, x)
+	}
+	w.set.End()
 }
 
-// fail makes destinations fail.
-func (w *world) fail(share float64, cause mta.Cause, names ...string) {
-	for _, n := range names {
-		d := w.dest(n)
-		d.fail, d.cause, d.bounce = share, cause, cause.Scope() == mta.ScopeRecipient || cause == mta.CauseBlocked || cause == mta.CauseContent
+// judge asks the rules, and tells what has held.
+func (w *world) judge() {
+	w.c.Now = w.now
+	here := make(map[string]bool)
+	for _, r := range w.rules {
+		for _, k := range r.Judge(w.c) {
+			key := k.Family + "|" + string(k.Code)
+			here[key] = true
+			if w.held[key].IsZero() {
+				w.held[key] = w.now
+			}
+			if w.now.Sub(w.held[key]) >= k.Need {
+				if old, ok := w.told[k.Code]; !ok || k.Severity >= old.Severity { // as it is told last, at its worst
+					w.told[k.Code] = k
+				}
+			}
+		}
+	}
+	for key := range w.held {
+		if !here[key] {
+			delete(w.held, key)
+		}
 	}
 }
 
-// events draws how many events of a rate fall into one step.
-func (w *world) events(perSecond float64) float64 {
-	mean := perSecond * step.Seconds()
+func (w *world) run(d time.Duration, change func(w *world)) {
+	for end := w.now.Add(d); w.now.Before(end); w.now = w.now.Add(step) {
+		if change != nil {
+			w.second = int(w.now.Sub(onset) / time.Second)
+			change(w)
+		}
+		w.feed()
+		if change != nil {
+			w.judge()
+		}
+	}
+	if change != nil {
+		w.now = w.now.Add(-step) // the last step
+	}
+}
+
+// learned is what a host knows after two days, made once.
+var learned = sync.OnceValue(func() map[string][]byte {
+	w := newWorld()
+	for w.now.Before(onset.Add(-time.Hour)) {
+		w.in().Dispatcher.Started = begin
+		w.v.serverAge = 60 + float64(int(w.now.Sub(begin).Seconds())%600)
+		w.v.servers = math.Round(12 + 2*w.rand.NormFloat64())
+		w.run(step, nil)
+	}
+	kept := make(map[string][]byte)
+	w.set.Flush(func(k string, v []byte) { kept[k] = slices.Clone(v) }, func(string) {})
+	return kept
+})
+
+// settled gives a host after an hour of ordinary mail, with or without the
+// two days before.
+func settled(t *testing.T, young bool) *world {
+	t.Helper()
+	w := newWorld()
+	w.now = onset.Add(-time.Hour)
+	if !young {
+		for k, v := range learned() {
+			if err := w.set.Load(k, v); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for w.now.Before(onset) {
+		w.v.serverAge = 60 + float64(int(w.now.Sub(begin).Seconds())%600)
+		w.run(step, nil)
+	}
+	return w
+}
+
+func poisson(r *rand.Rand, mean float64) float64 {
 	if mean <= 0 {
 		return 0
 	}
 	if mean > 50 {
-		return max(0, math.Round(mean+math.Sqrt(mean)*w.rng.NormFloat64()))
+		return math.Round(max(0, mean+math.Sqrt(mean)*r.NormFloat64()))
 	}
-	n, p, limit := 0.0, w.rng.Float64(), math.Exp(-mean)
-	for p > limit {
-		n++
-		p *= w.rng.Float64()
+	n, p := 0.0, math.Exp(-mean)
+	for x := r.Float64(); x > p; n++ {
+		x *= r.Float64()
 	}
 	return n
 }
 
-func (w *world) gauge(v float64, name string, pairs ...string) { w.sample(false, v, name, pairs) }
-
-func (w *world) counter(n float64, name string, pairs ...string) { w.sample(true, n, name, pairs) }
-
-func (w *world) sample(counter bool, v float64, name string, pairs []string) {
-	s := mta.Series{Name: name, Counter: counter}
-	if name[:4] == "mta_" {
-		s.Labels = append(s.Labels, mta.Label{Name: "instance", Value: "mx"})
-	}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		s.Labels = append(s.Labels, mta.Label{Name: pairs[i], Value: pairs[i+1]})
-	}
-	k := s.Key()
-	if w.series[k] == nil {
-		w.series[k] = &s
-	}
-	if counter {
-		w.count[k] += v
-		v = w.count[k]
-	}
-	w.samples = append(w.samples, mta.Sample{Series: w.series[k], Value: v})
+// live is what a live host knows beside the series.
+type live struct {
+	NoFacts
+	warnings []Warning
+	procs    []mta.RoleProcess
+	exit     map[mta.Role]Exit
+	limits   map[string]float64
+	blind    []mta.BlindSpot
+	probe    mta.Probe
 }
 
-// step makes one step and has it judged.
-func (w *world) step() {
-	w.now = w.now.Add(step)
-	w.samples = w.samples[:0]
-	hour := float64(w.now.Hour()) + float64(w.now.Minute())/60
-	day := 0.6 + 0.4*math.Sin((hour-8)/24*2*math.Pi) // never far from its level: the tests begin at any hour
-	w.counter(w.events(w.arrive*day), "mta_received_messages_total")
-	sent := 0.0
-	failed := make(map[[2]string]float64)
-	for _, d := range w.dests {
-		n := w.events(d.rate * day)
-		bad := 0.0
-		for range int(n) {
-			if w.rng.Float64() < d.fail {
-				bad++
-			}
-		}
-		status := "deferred"
-		if d.bounce {
-			status = "bounced"
-		}
-		w.counter(n-bad, "mta_destination_attempts_total", "destination", d.name, "status", "sent")
-		w.counter(bad, "mta_destination_attempts_total", "destination", d.name, "status", status)
-		failed[[2]string{status, d.cause.String()}] += bad
-		sent += n - bad
-		w.facts.count(w.now, d, bad, n-bad)
-	}
-	if loops := w.events(w.loops); loops > 0 || w.count["loop"] > 0 {
-		w.count["loop"]++
-		failed[[2]string{"bounced", "loop"}] += loops
-	}
-	w.counter(sent, "mta_delivery_attempts_total", "status", "sent", "cause", "")
-	for _, status := range []string{"deferred", "bounced"} {
-		for _, c := range mta.Causes() {
-			if n, ok := failed[[2]string{status, c.String()}]; ok {
-				w.counter(n, "mta_delivery_attempts_total", "status", status, "cause", c.String())
-			}
-		}
-	}
-	w.counter(w.events(0.05), "mta_rejects_total", "stage", "rcpt", "class", "5xx", "cause", "relay-denied")
-	w.counter(w.events(w.refused), "mta_rejects_total", "stage", "mail", "class", "4xx", "cause", "local-resource")
-	w.counter(w.events(3), "mtawatch_log_lines_total", "source", "mail.log", "outcome", "parsed")
-	jitter := func(v float64) float64 { return max(0, math.Round(v+math.Sqrt(v)*w.rng.NormFloat64())) }
-	w.gauge(jitter(w.backlog), "mta_queue_messages", "queue", "deferred")
-	w.gauge(jitter(w.active), "mta_queue_messages", "queue", "active")
-	w.gauge(w.held, "mta_queue_messages", "queue", "hold")
-	if w.stuck {
-		w.oldest += step.Seconds()
-	} else {
-		w.oldest = 10 + 60*w.rng.Float64()
-	}
-	w.gauge(w.oldest, "mta_queue_oldest_age_seconds", "queue", "active")
-	w.gauge(w.free, "mta_disk_free_bytes")
-	w.gauge(100e9, "mta_disk_size_bytes")
-	if w.probe >= 0 {
-		w.gauge(w.probe, "mtawatch_probe_up", "probe", "dns")
-	}
-	if w.put != nil {
-		w.put(w)
-	}
-	w.facts.now = w.now
-	w.changes = append(w.changes, w.engine.Step(mta.Reading{Tick: mta.Tick{Time: w.now, Samples: w.samples}})...)
-}
-
-// run makes steps for a time.
-func (w *world) run(d time.Duration) {
-	for end := w.now.Add(d); w.now.Before(end); {
-		w.step()
-	}
-}
-
-// opened gives what was opened as a warning or worse since a moment, or is open as such.
-func (w *world) opened() []mta.Finding {
-	var list []mta.Finding
-	for _, f := range slices.Concat(w.engine.Open(), w.engine.Past()) {
-		if f.Severity >= mta.SeverityWarning {
-			list = append(list, f)
+func (l *live) Warnings(_ string, since time.Time) []Warning {
+	var list []Warning
+	for _, w := range l.warnings {
+		if !w.Time.Before(since) {
+			list = append(list, w)
 		}
 	}
 	return list
 }
+func (l *live) Processes(string) []mta.RoleProcess   { return slices.Clone(l.procs) }
+func (l *live) Exit(_ string, role mta.Role) Exit    { return l.exit[role] }
+func (l *live) Blind() []mta.BlindSpot               { return l.blind }
+func (l *live) MTA(string) (string, string)          { return "postfix", "3.7.11" }
+func (l *live) Limit(_, name string) (float64, bool) { v, ok := l.limits[name]; return v, ok }
+func (l *live) Probe(string) (mta.Probe, bool)       { return l.probe, l.probe.Name != "" }
 
-// past is what an engine has learned, to be loaded by others.
-type past map[string][]byte
-
-// teach runs a world for some days and gives what was learned.
-func teach(t *testing.T, d time.Duration) past {
-	t.Helper()
-	w := newWorld(monday().Add(-d), 1)
-	w.run(d)
-	for _, f := range w.opened() {
-		t.Fatalf("the world that teaches what is normal has a finding: %s: %s", f.Code, f.Title)
-	}
-	p := make(past)
-	w.engine.Flush(func(k string, v []byte) { p[k] = slices.Clone(v) }, func(k string) { delete(p, k) })
-	return p
+func process(pid int, role mta.Role, name, state string, age time.Duration) mta.RoleProcess {
+	return mta.RoleProcess{Process: mta.Process{PID: pid, Name: name, State: state, Start: onset.Add(-age)}, Role: role, Instance: "postfix"}
 }
 
-// learned gives a world that goes on after what was taught, an hour later.
-func learned(t *testing.T, p past, seed uint64) *world {
-	t.Helper()
-	w := newWorld(monday(), seed)
-	for k, v := range p {
-		if err := w.engine.Load(k, v); err != nil {
-			t.Fatalf("load %s: %v", k, err)
-		}
-	}
-	w.run(40 * time.Minute)
-	return w
-}
-
-// told is what no series carries, when names is set.
-type told struct {
-	diagnose.NoFacts
-	named    bool // failures are known by name
-	now      time.Time
-	rows     []row
-	senders  []diagnose.Sender
-	warnings []diagnose.Warning
-	reply    map[mta.Cause]string
-	software string
-	dns      *mta.Probe
-}
-
-type row struct {
-	at        time.Time
-	dest      string
-	cause     mta.Cause
-	bad, sent int64
-}
-
-func (f *told) count(at time.Time, d *place, bad, sent float64) {
-	if f.named && d.name != "other" {
-		f.rows = append(f.rows, row{at, d.name, d.cause, int64(bad), int64(sent)})
-	}
-}
-
-func (f *told) Failures(_ string, since time.Time) []diagnose.Failure {
-	type key struct {
-		dest  string
-		cause mta.Cause
-	}
-	by := make(map[key]*diagnose.Failure)
-	for _, r := range f.rows {
-		if r.at.Before(since) || r.bad == 0 {
-			continue
-		}
-		k := key{r.dest, r.cause}
-		if by[k] == nil {
-			by[k] = &diagnose.Failure{Destination: r.dest, Cause: r.cause, First: r.at, Reply: f.reply[r.cause], QueueID: "4cXk2q1Z3nz9v"}
-		}
-		by[k].Count += r.bad
-		by[k].Last = r.at
-	}
-	var list []diagnose.Failure
-	for _, v := range by {
-		list = append(list, *v)
-	}
-	slices.SortFunc(list, func(a, b diagnose.Failure) int { return int(b.Count - a.Count) })
-	return list
-}
-
-func (f *told) Senders(string, time.Time) []diagnose.Sender { return f.senders }
-
-func (f *told) Warnings(_ string, since time.Time) []diagnose.Warning {
-	return slices.DeleteFunc(slices.Clone(f.warnings), func(w diagnose.Warning) bool { return w.Time.Before(since) })
-}
-
-func (f *told) MTA(string) (string, string) { return f.software, "" }
-
-func (f *told) Probe(name string) (mta.Probe, bool) {
-	if name == "dns" && f.dns != nil {
-		return *f.dns, true
-	}
-	return mta.Probe{}, false
+func source(address string, n int) mta.SourceCount {
+	return mta.SourceCount{Address: netip.MustParseAddr(address), Port: 25, Count: n}
 }

@@ -38,6 +38,13 @@ func (s *Store) BackFill() (*BackFill, error) {
 	return b, nil
 }
 
+// BackFillBefore is BackFill for a caller who knows that the live watch has
+// stored nothing from before a moment: only later ticks are dropped. After the store
+// was opened anew that cannot be told from what is in memory.
+func (s *Store) BackFillBefore(t time.Time) *BackFill {
+	return &BackFill{store: s, before: t.UnixMilli()}
+}
+
 // Append takes one tick. The days must come in order, the ticks of a day
 // nearly so.
 func (b *BackFill) Append(t mta.Tick) error {
@@ -46,7 +53,7 @@ func (b *BackFill) Append(t mta.Tick) error {
 		return nil
 	}
 	day := t.Time.UTC().Truncate(24 * time.Hour)
-	if b.block != nil && day.Before(b.day) {
+	if day.Before(b.day) {
 		return fmt.Errorf("back-fill %s: it comes after %s; give the days in order", day.Format(time.DateOnly), b.day.Format(time.DateOnly))
 	}
 	if b.block != nil && day.After(b.day) {
@@ -71,6 +78,15 @@ func (b *BackFill) Append(t mta.Tick) error {
 		return b.store.describe("back-fill", err)
 	}
 	return nil
+}
+
+// Flush writes what was appended since the last block, so that a process that
+// ends now loses none of it. More of the same day may follow.
+func (b *BackFill) Flush() error {
+	if b.block == nil {
+		return nil
+	}
+	return b.flush()
 }
 
 // flush writes the block of the day. Its name appears when it is whole.

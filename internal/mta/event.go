@@ -12,6 +12,7 @@ type Event struct {
 	Time     time.Time // as exact as the log gives
 	Instance string    // the MTA instance (for syslog: the name before the first slash)
 	Program  string    // which of the MTA's programs: "smtp", "qmgr"
+	Service  string    // the service that the program runs as, where the line names it: "submission"; not in the JSON
 	PID      int32
 	Kind     Kind
 	Status   Status

@@ -71,6 +71,7 @@ type Belt struct {
 	lastTick  time.Time
 
 	judgement judgement
+	elsewhere map[string][]mta.BlindSpot    // what others cannot see or reach, by who says so
 	warnings  map[string][]diagnose.Warning // by instance, oldest first; bounded
 	disks     map[string]Disk               // by instance
 
@@ -132,8 +133,9 @@ func New(cfg Config) *Belt {
 		procs:   make(map[string]*processView),
 		gauges:  newGaugeSeries(),
 
-		warnings: make(map[string][]diagnose.Warning),
-		disks:    make(map[string]Disk),
+		elsewhere: make(map[string][]mta.BlindSpot),
+		warnings:  make(map[string][]diagnose.Warning),
+		disks:     make(map[string]Disk),
 
 		closedBefore: make(map[uint16]int64),
 	}

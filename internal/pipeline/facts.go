@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,8 +70,9 @@ func (f facts) Exit(instance string, role mta.Role) diagnose.Exit {
 		return diagnose.Exit{}
 	}
 	x := diagnose.Exit{PID: e.pid, Time: e.time}
+	pid := "pid " + strconv.Itoa(e.pid) // as Postfix's master names the process that ended
 	for _, w := range f.Warnings(instance, e.time.Add(-5*time.Second)) {
-		if strings.Contains(w.Text, "killed by signal") || strings.Contains(w.Text, "exit status") {
+		if strings.Contains(w.Text, pid+" ") && (strings.Contains(w.Text, "killed by signal") || strings.Contains(w.Text, "exit status")) {
 			x.Text = w.Text
 		}
 	}
@@ -167,10 +169,12 @@ const keptWarnings = 200
 func (b *Belt) warn(e *mta.Event) {
 	w := diagnose.Warning{Time: e.Time, Program: strings.Clone(e.Program), Severity: e.Severity, Text: strings.Clone(e.Text[:min(len(e.Text), 500)])}
 	if e.Kind == mta.KindDaemon {
-		if e.Action != mta.ActionKilled && e.Action != mta.ActionThrottled && e.Action != mta.ActionLimit && e.Severity == mta.SeverityNone {
-			return
+		switch e.Action {
+		case mta.ActionKilled, mta.ActionThrottled, mta.ActionLimit:
+			w.Severity = max(w.Severity, mta.SeverityWarning)
+		default:
+			w.Severity = max(w.Severity, mta.SeverityInfo) // started, stopped, reloaded: asked for
 		}
-		w.Severity = max(w.Severity, mta.SeverityWarning)
 	}
 	list := b.warnings[e.Instance]
 	if len(list) >= keptWarnings {

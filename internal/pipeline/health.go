@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -145,6 +147,9 @@ func (b *Belt) blindSpots(now time.Time) []mta.BlindSpot {
 		if spot != nil {
 			list = append(list, *spot)
 		}
+	}
+	for _, by := range slices.Sorted(maps.Keys(b.elsewhere)) {
+		list = append(list, b.elsewhere[by]...)
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -81,8 +82,10 @@ func (b *Belt) judgePast(r mta.Reading) {
 	b.told(j.engine.Step(r))
 }
 
-// glance judges what has just become known without waiting for the next tick.
-func (b *Belt) glance(now time.Time) {
+// Glance judges what has just become known without waiting for the next tick.
+func (b *Belt) Glance(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.judgement.engine != nil && b.live() {
 		b.judgement.at = now
 		b.told(b.judgement.engine.Glance(now))
@@ -138,7 +141,7 @@ func (b *Belt) saveJudge(batch *state.Batch) {
 	if j.engine == nil {
 		return
 	}
-	j.engine.Flush(func(k string, v []byte) { j.unsaved[k] = v }, func(k string) { j.unsaved[k] = nil })
+	j.engine.Flush(func(k string, v []byte) { j.unsaved[k] = bytes.Clone(v) }, func(k string) { j.unsaved[k] = nil })
 	for k, v := range j.unsaved {
 		if v == nil {
 			batch.Delete(BucketJudge, k)
@@ -280,4 +283,38 @@ func Learn(ctx context.Context, db StateStore, cfg Config, readings iter.Seq[mta
 		return fmt.Errorf("store what was learned: %w", err)
 	}
 	return nil
+}
+
+// SetBlind takes what someone else cannot see or reach, by who says so.
+func (b *Belt) SetBlind(by string, list []mta.BlindSpot) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.elsewhere[by] = list
+}
+
+// Suspect reports whether something may be wrong with the own ports: a
+// daemon is missing, connections wait to be accepted, or a finding about
+// either is open.
+func (b *Belt) Suspect() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.conns.Ports {
+		if p := &b.conns.Ports[i]; p.Listening && p.AcceptQueue > 0 {
+			return true
+		}
+	}
+	for _, v := range b.procs {
+		if n, _ := v.counts(); v.known && len(v.list) > 0 && n[mta.RoleDispatcher] == 0 {
+			return true
+		}
+	}
+	if b.judgement.engine == nil {
+		return false
+	}
+	for _, f := range b.judgement.engine.Open() {
+		if s := f.Code.Sign(); s == mta.SignDaemons || s == mta.SignConnections || f.Code == mta.FindingMailStopped {
+			return true
+		}
+	}
+	return false
 }

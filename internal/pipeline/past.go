@@ -31,7 +31,7 @@ type pastInstance struct {
 	seen     bool
 	down     bool                  // its dispatcher ended in good order, and no line has come since
 	restarts [mta.NumRoles]float64 // dispatcher and job controller
-	ports    map[string]uint16     // by program
+	ports    map[string]uint16     // by service
 }
 
 // pastKey names a series without making its key: a tick of the past comes
@@ -92,7 +92,7 @@ func (b *Belt) pastEvent(first time.Time, e *mta.Event) {
 	switch e.Kind {
 	case mta.KindConnect, mta.KindDisconnect, mta.KindWarning:
 		if e.Kind != mta.KindWarning || e.Reason == "passed" {
-			p.sessions.Add(e, b.portOf(in, e.Program))
+			p.sessions.Add(e, b.portOf(in, e.Service))
 		}
 	case mta.KindDaemon:
 		p.sessions.Add(e, 0)
@@ -133,14 +133,14 @@ func (p *past) instance(name string) *pastInstance {
 // no configuration tells more.
 var usualPorts = map[string]uint16{"smtp": 25, "submission": 587, "submissions": 465, "smtps": 465}
 
-// portOf gives the port of a service: of "submission/smtpd" that on which the
-// instance's submission listens; of a program alone the port of smtp.
-func (b *Belt) portOf(in *pastInstance, program string) uint16 {
-	if n, ok := in.ports[program]; ok {
+// portOf gives the port of a service: of "submission" that on which the
+// instance's submission listens; where the line names none that of smtp. 0 is not known.
+func (b *Belt) portOf(in *pastInstance, service string) uint16 {
+	if n, ok := in.ports[service]; ok {
 		return n
 	}
-	service, _, named := strings.Cut(program, "/")
-	if !named {
+	name := service
+	if service == "" {
 		service = "smtp"
 	}
 	port := usualPorts[service]
@@ -155,7 +155,7 @@ func (b *Belt) portOf(in *pastInstance, program string) uint16 {
 		}
 	}
 	if len(in.ports) < 100 {
-		in.ports[strings.Clone(program)] = port
+		in.ports[strings.Clone(name)] = port
 	}
 	return port
 }

@@ -66,7 +66,10 @@ type Live struct {
 	// how it went and until when the listing stands for now. nil: nobody
 	// wants to know.
 	Listing func(instance string, now time.Time) (add func(mta.QueuedMessage), end func(until time.Time, err error))
-	Logger  *slog.Logger
+	// Import is asked before a log is followed, with the place from which it will be, for what reads its
+	// rotated pieces; that runs beside the watch. nil, or a nil answer: nothing does.
+	Import func(ctx context.Context, src mta.LogSource, instances []mta.Instance, place string) func(context.Context)
+	Logger *slog.Logger
 }
 
 // detectEvery is how often new and changed instances are looked for.
@@ -179,6 +182,11 @@ func (r *runner) detect(ctx context.Context) error {
 
 func (r *runner) follow(ctx context.Context, src mta.LogSource) {
 	r.Logger.Info("following log", "source", src.Name(), "resumed", r.Belt.Place(src.Name()) != "")
+	if r.Import != nil {
+		if run := r.Import(ctx, src, r.instances, r.Belt.Place(src.Name())); run != nil {
+			r.group.Go(func() error { run(ctx); return nil })
+		}
+	}
 	r.group.Go(func() error {
 		err := tail.Follow(ctx, r.Tail, src, r.Belt.Place(src.Name()), r.Belt)
 		if ctx.Err() != nil {
@@ -273,6 +281,19 @@ func (r *runner) readProcesses(ctx context.Context, instances []mta.Instance) {
 	}
 }
 
+// afterExit is how long after the end of a process it is judged: by then a
+// process that was to be replaced has a successor, and the log has had its word.
+const afterExit = time.Second
+
+func (r *runner) lookAgain(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(afterExit):
+		r.readProcesses(ctx, r.Belt.Instances())
+		r.Belt.Glance(time.Now())
+	}
+}
+
 // watchExits learns from the kernel when a dispatcher or job controller
 // ends, and reads the processes again at once.
 func (r *runner) watchExits(ctx context.Context) error {
@@ -286,6 +307,7 @@ func (r *runner) watchExits(ctx context.Context) error {
 		}
 		r.Belt.Exited(p.PID, time.Now())
 		r.readProcesses(ctx, r.Belt.Instances())
+		r.group.Go(func() error { r.lookAgain(ctx); return nil })
 	}
 	return nil
 }

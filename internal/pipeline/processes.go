@@ -88,7 +88,6 @@ func (b *Belt) Exited(pid int, at time.Time) {
 				b.judgement.exits[exitKey{name, v.list[i].Role}] = exit{pid, at}
 				v.list = append(v.list[:i:i], v.list[i+1:]...)
 				b.procTime = at
-				b.glance(at)
 				return
 			}
 		}

@@ -164,8 +164,6 @@ func (b *Belt) line(s *source, l adapter.Line) {
 		s.counts.Ignored++
 		return
 	}
-	s.counts.Parsed++
-	s.counts.Events += int64(len(events))
 	s.recent.add(false)
 	for i := range events {
 		e := &events[i]
@@ -195,6 +193,8 @@ func (b *Belt) line(s *source, l adapter.Line) {
 			b.cfg.Observe(f)
 		}
 	}
+	s.counts.Parsed++ // after the ticks before it are closed
+	s.counts.Events += int64(len(events))
 }
 
 // bad counts and keeps a line that gave no events but an error.

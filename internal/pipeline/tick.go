@@ -32,6 +32,11 @@ const (
 	bucketProcess = "process" // instance -> restarts
 )
 
+// Buckets lists the buckets that a belt keeps in its state store.
+func Buckets() []string {
+	return []string{bucketPlace, bucketCounter, bucketMessage, bucketWindow, bucketProcess, BucketJudge}
+}
+
 // catchUp closes the ticks that lie between the last event and this one
 // while a source has not yet come to its end, so that lines read late still
 // count at their own time. The live tick is closed by Tick.

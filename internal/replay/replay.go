@@ -134,7 +134,7 @@ func (r *run) files(ctx context.Context, sorted []string) error {
 			r.size = info.Size()
 		}
 		r.state.What, r.begin = path, r.state.Done
-		err := tail.ReadAll(ctx, tail.Config{}, []string{path}, sink{r})
+		err := tail.ReadAll(ctx, tail.Config{BatchBytes: 256 << 10}, []string{path}, sink{r})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -49,3 +49,11 @@ func (b *Batch) Reset() {
 	clear(b.ops) // let go of the strings
 	b.ops, b.values = b.ops[:0], b.values[:0]
 }
+
+// Within puts every change of the batch into buckets whose names begin with
+// prefix, so that what one part keeps lies beside another's of the same form.
+func (b *Batch) Within(prefix string) {
+	for i := range b.ops {
+		b.ops[i].bucket = prefix + b.ops[i].bucket
+	}
+}

@@ -45,6 +45,18 @@ type Status struct {
 	Instances []InstanceStatus `json:"instances"`
 	Sources   []SourceState    `json:"sources"`
 	Blind     []mta.BlindSpot  `json:"blind_spots"`
+	Imports   []Import         `json:"imports,omitempty"` // of rotated logs, that are under way
+}
+
+// Import is the reading of a log's rotated pieces at the first start.
+type Import struct {
+	Source    string    `json:"source"`
+	File      string    `json:"file"` // that is read now
+	Files     int       `json:"files"`
+	FilesDone int       `json:"files_done"`
+	Done      int64     `json:"done"` // bytes on disk
+	Total     int64     `json:"total"`
+	Until     time.Time `json:"until,omitzero"` // the time that it has come to
 }
 
 // Daemon is the running mtawatch.

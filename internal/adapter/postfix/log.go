@@ -76,7 +76,13 @@ func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) 
 	dst, e := mta.Extend(dst)
 	e.Time, e.PID = h.Time, h.PID
 	e.Instance, e.Program = h.Tag[:t.slash], h.Tag[t.name:]
+	if t.name > t.slash+1 {
+		e.Service = h.Tag[t.slash+1 : t.name-1]
+	}
 	if t.as != "" {
+		if t.as != e.Instance {
+			e.Service = e.Instance
+		}
 		e.Instance = t.as
 	}
 	err := parseMessage(e, t.prog, h.Message)
@@ -94,7 +100,7 @@ func appendAuth(dst []mta.Event, n int) []mta.Event {
 	dst, auth := mta.Extend(dst)
 	origin := &dst[n]
 	auth.Time, auth.PID = origin.Time, origin.PID
-	auth.Instance, auth.Program = origin.Instance, origin.Program
+	auth.Instance, auth.Program, auth.Service = origin.Instance, origin.Program, origin.Service
 	auth.Kind, auth.Status = mta.KindAuth, mta.StatusAccepted
 	auth.QueueID, auth.Client = origin.QueueID, origin.Client
 	auth.SASLMethod, auth.SASLUser = origin.SASLMethod, origin.SASLUser

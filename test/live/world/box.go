@@ -19,7 +19,7 @@ import (
 // The addresses of the world.
 const (
 	MTAAddress     = "10.77.0.1" // the mail server
-	OutsideAddress = "10.77.0.2" // the resolver, and the way out to 10.77.1.0/24
+	OutsideAddress = "10.77.0.2" // the resolver, and the way out to 10.77.1.0/24 and 10.77.2.0/23
 )
 
 // Box is the inside of a world.
@@ -154,7 +154,8 @@ func (b *Box) networks() error {
 		ip link set lo up
 		ip addr add ` + OutsideAddress + `/24 dev ve0
 		ip link set ve0 up
-		ip addr add 10.77.1.1/24 dev lo`) // on lo, the whole net is local
+		ip addr add 10.77.1.1/24 dev lo
+		ip addr add 10.77.2.1/23 dev lo`) // on lo, the whole net is local
 	})
 }
 

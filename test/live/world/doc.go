@@ -9,6 +9,7 @@
 // never a silent gap.
 //
 // Two networks stand inside: the mail server's own (10.77.0.1, where the
-// calling program lives) and the outside (10.77.0.2, and all of 10.77.1.0/24
-// as remote mail hosts and clients), joined by a veth pair.
+// calling program lives) and the outside (10.77.0.2, all of 10.77.1.0/24 as
+// remote mail hosts and clients, all of 10.77.2.0/23 as many more clients),
+// joined by a veth pair.
 package world

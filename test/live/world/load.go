@@ -199,6 +199,18 @@ func (c *Client) expect(code string) error {
 	}
 }
 
+// SendText transmits one message as it stands; no line of it may be a dot.
+func (c *Client) SendText(from, to string, text []byte) error {
+	for _, step := range []struct{ line, code string }{
+		{"MAIL FROM:<" + from + ">", "250"}, {"RCPT TO:<" + to + ">", "250"}, {"DATA", "354"}, {string(text) + ".", "250"},
+	} {
+		if err := c.Command(step.line, step.code); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Send transmits one message.
 func (c *Client) Send(l Letter) error {
 	c.sent++

@@ -27,6 +27,9 @@ type PostfixConfig struct {
 	FastRetry bool     // retry within seconds where the default is minutes
 	FastScan  bool     // look for new mail every 5 s even when no one tells of it (a reload can swallow that)
 	Syslog    bool     // log to /dev/log instead of a file
+	Log       string   // the log file; "" is one of its own
+	QueueSize string   // the size of a file system that holds the queue alone: "24m"; "" is none of its own
+	SMTPD     string   // most processes of the SMTP server; "" is Postfix's default, 100
 	Main      []string // more lines of main.cf
 	Master    []string // more lines of master.cf
 }
@@ -63,6 +66,11 @@ func (p *Postfix) write(root string, c PostfixConfig) error {
 	for _, dir := range []string{etc, p.QueueDir, data, logs, filepath.Join(etc, "dynamicmaps.cf.d"), filepath.Join(etc, "postfix-files.d")} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
+		}
+	}
+	if c.QueueSize != "" {
+		if err := unix.Mount("tmpfs", p.QueueDir, "tmpfs", 0, "mode=0755,size="+c.QueueSize); err != nil {
+			return fmt.Errorf("mount tmpfs for the queue: %w", err)
 		}
 	}
 	uid, gid, err := account("postfix")
@@ -126,8 +134,8 @@ func (p *Postfix) mainLines(data, logs string, c PostfixConfig) []string {
 		lines = append(lines, "syslog_name = "+p.Name)
 	}
 	if !c.Syslog {
-		p.Log = filepath.Join(logs, "mail.log")
-		lines = append(lines, "maillog_file = "+p.Log, "maillog_file_prefixes = "+logs)
+		p.Log = or(c.Log, filepath.Join(logs, "mail.log"))
+		lines = append(lines, "maillog_file = "+p.Log, "maillog_file_prefixes = "+filepath.Dir(p.Log))
 	}
 	if c.FastRetry {
 		lines = append(lines, "minimal_backoff_time = 4s", "maximal_backoff_time = 8s", "queue_run_delay = 2s")
@@ -172,7 +180,7 @@ func masterLines(c PostfixConfig) ([]string, error) {
 		ports = []string{"smtp"}
 	}
 	for _, port := range ports {
-		lines = append(lines, port+" inet n - n - - smtpd")
+		lines = append(lines, port+" inet n - n - "+or(c.SMTPD, "-")+" smtpd")
 	}
 	if !postlog {
 		lines = append(lines, "postlog unix-dgram n - n - 1 postlogd")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"sync"
 	"time"
 )
 
@@ -18,10 +17,18 @@ type Behaviour struct {
 	Status  string // what the sender's log says in the end: sent, deferred or bounced
 	Cause   string // why, in the words of the vocabulary; "" when sent
 
-	greet, mail, rcpt, data, eom string // replies in place of the usual ones
-	grey                         time.Duration
-	slow                         time.Duration
-	stall, dropAtData            bool
+	Manner
+}
+
+// Manner is what a mail host says and does. The zero value takes every
+// message at once.
+type Manner struct {
+	Greet, Mail, RCPT, Data, EOM string        // replies in place of the usual ones
+	Grey                         time.Duration // RCPT is the reply until a pair of sender and recipient is this old
+	Slow                         time.Duration // before each reply
+	Stall                        bool          // never say a word
+	DropAtData                   bool          // break off at DATA
+	Forward                      string        // send what was taken on to the mail server, for the same user in this domain
 }
 
 // Behaviours lists the remote hosts of the world. Each call gives a fresh
@@ -31,32 +38,38 @@ func Behaviours() []Behaviour {
 		{Name: "ok", Address: "10.77.1.10", Status: "sent"},
 		{Name: "refused", Address: "10.77.1.11", Status: "deferred", Cause: "connect-refused"},
 		{Name: "timeout", Address: "10.77.1.12", Status: "deferred", Cause: "connect-timeout"},
-		{Name: "temp", Address: "10.77.1.13", Status: "deferred", Cause: "remote-unavailable", rcpt: "451 4.3.0 Temporary system failure, please try later"},
-		{Name: "perm", Address: "10.77.1.14", Status: "bounced", Cause: "unknown-user", rcpt: "550 5.1.1 User unknown"},
-		{Name: "grey", Address: "10.77.1.15", Status: "sent", Cause: "greylisted", rcpt: "450 4.7.1 Greylisted, please try again later", grey: 5 * time.Second},
-		{Name: "c421", Address: "10.77.1.16", Status: "deferred", Cause: "remote-unavailable", greet: "421 4.3.2 Service not available, closing transmission channel"},
-		{Name: "slow", Address: "10.77.1.17", Status: "sent", slow: 400 * time.Millisecond},
-		{Name: "drop", Address: "10.77.1.18", Status: "deferred", Cause: "connection-lost", dropAtData: true},
-		{Name: "full", Address: "10.77.1.19", Status: "deferred", Cause: "mailbox-full", rcpt: "452 4.2.2 Mailbox full"},
-		{Name: "spam", Address: "10.77.1.20", Status: "bounced", Cause: "content", eom: "554 5.7.1 Message rejected as spam by content filter"},
+		{Name: "temp", Address: "10.77.1.13", Status: "deferred", Cause: "remote-unavailable", Manner: Manner{RCPT: "451 4.3.0 Temporary system failure, please try later"}},
+		{Name: "perm", Address: "10.77.1.14", Status: "bounced", Cause: "unknown-user", Manner: Manner{RCPT: "550 5.1.1 User unknown"}},
+		{Name: "grey", Address: "10.77.1.15", Status: "sent", Cause: "greylisted", Manner: Manner{RCPT: "450 4.7.1 Greylisted, please try again later", Grey: 5 * time.Second}},
+		{Name: "c421", Address: "10.77.1.16", Status: "deferred", Cause: "remote-unavailable", Manner: Manner{Greet: "421 4.3.2 Service not available, closing transmission channel"}},
+		{Name: "slow", Address: "10.77.1.17", Status: "sent", Manner: Manner{Slow: 400 * time.Millisecond}},
+		{Name: "drop", Address: "10.77.1.18", Status: "deferred", Cause: "connection-lost", Manner: Manner{DropAtData: true}},
+		{Name: "full", Address: "10.77.1.19", Status: "deferred", Cause: "mailbox-full", Manner: Manner{RCPT: "452 4.2.2 Mailbox full"}},
+		{Name: "spam", Address: "10.77.1.20", Status: "bounced", Cause: "content", Manner: Manner{EOM: "554 5.7.1 Message rejected as spam by content filter"}},
 		{Name: "nx", Status: "bounced", Cause: "no-such-domain"},
 		{Name: "dead", Status: "deferred", Cause: "dns-failure"},
-		{Name: "stall", Address: "10.77.1.21", Status: "deferred", Cause: "reply-timeout", stall: true},
+		{Name: "stall", Address: "10.77.1.21", Status: "deferred", Cause: "reply-timeout", Manner: Manner{Stall: true}},
 	}
 }
+
+// clientNames is how many of the outside's addresses, from 10.77.1.100 on,
+// have a name.
+const clientNames = 60
 
 // Domain gives the mail domain of a behaviour.
 func (v Behaviour) Domain() string { return v.Name + ".example" }
 
 // Remote is the pretend Internet: mail hosts, their names, and a resolver.
 type Remote struct {
-	hosts []*mailHost
-	dns   *service
+	box     *Box
+	hosts   []*mailHost
+	dns     *service
+	dnsArgs []string
 }
 
 // Remote starts the mail hosts of the list and the resolver that knows them.
 func (b *Box) Remote(list []Behaviour) (*Remote, error) {
-	r := &Remote{}
+	r := &Remote{box: b}
 	err := b.Outside(func() error { return r.start(list) })
 	if err != nil {
 		r.Stop()
@@ -70,7 +83,7 @@ func (r *Remote) start(list []Behaviour) error {
 		"--log-facility=/dev/null", "--listen-address=" + OutsideAddress, "--bind-interfaces", "--local=/example/", "--local=/example.com/",
 		"--local=/in-addr.arpa/", "--server=/dead.example/10.77.1.250", "--neg-ttl=1",
 		"--host-record=mta.example.com," + MTAAddress, "--host-record=client.example.com," + OutsideAddress}
-	for i := range 10 {
+	for i := range clientNames {
 		args = append(args, fmt.Sprintf("--host-record=c%d.example.com,10.77.1.%d", i, 100+i))
 	}
 	for _, v := range list {
@@ -81,13 +94,11 @@ func (r *Remote) start(list []Behaviour) error {
 		if v.Name == "refused" || v.Name == "timeout" {
 			continue
 		}
-		l, err := net.Listen("tcp", v.Address+":25")
-		if err != nil {
+		h := &mailHost{Behaviour: v, box: r.box, manner: v.Manner, first: map[string]time.Time{}}
+		if err := h.open(); err != nil {
 			return err
 		}
-		h := &mailHost{Behaviour: v, listener: l, first: map[string]time.Time{}}
 		r.hosts = append(r.hosts, h)
-		go h.serve()
 	}
 	// Silence, unlike a closed port, is what makes a client wait.
 	if err := runInput(`
@@ -99,8 +110,12 @@ add rule ip world quiet ip daddr 10.77.1.250 drop
 `, "nft", "-f", "-"); err != nil {
 		return err
 	}
-	var err error
-	if r.dns, err = startService(exec.Command("dnsmasq", args...)); err != nil {
+	r.dnsArgs = args
+	return r.startDNS()
+}
+
+func (r *Remote) startDNS() (err error) {
+	if r.dns, err = startService(exec.Command("dnsmasq", r.dnsArgs...)); err != nil {
 		return err
 	}
 	return r.waitDNS()
@@ -137,29 +152,9 @@ func (r *Remote) Accepted() map[string]int {
 // Stop ends the mail hosts and the resolver.
 func (r *Remote) Stop() {
 	for _, h := range r.hosts {
-		_ = h.listener.Close()
+		h.close()
 	}
 	if r.dns != nil {
 		r.dns.stop()
-	}
-}
-
-// mailHost is one remote host. Its counts may be read while it serves.
-type mailHost struct {
-	Behaviour
-	listener net.Listener
-
-	mu       sync.Mutex
-	accepted int
-	first    map[string]time.Time // greylisting: when a sender-recipient pair was first seen
-}
-
-func (h *mailHost) serve() {
-	for {
-		c, err := h.listener.Accept()
-		if err != nil {
-			return
-		}
-		go h.session(c)
 	}
 }

@@ -14,7 +14,11 @@ import (
 
 // Syslog is a private rsyslogd that serves /dev/log and writes, as Debian's
 // own configuration does, every mail line to MailLog and to AllLog.
-type Syslog struct{ s *service }
+type Syslog struct {
+	s    *service
+	conf string
+	dir  string
+}
 
 // The files that Syslog writes.
 const (
@@ -41,26 +45,43 @@ mail.* -` + MailLog + `
 	if err := os.WriteFile(name, []byte(conf), 0o644); err != nil {
 		return nil, err
 	}
-	s, err := startService(exec.Command(lookTool("rsyslogd"), "-n", "-f", name, "-i", filepath.Join(dir, "pid")))
-	if err != nil {
+	l := &Syslog{conf: name, dir: dir}
+	if err := l.Start(""); err != nil {
+		l.Stop()
 		return nil, err
 	}
-	err = within(10*time.Second, func() error {
+	return l, nil
+}
+
+// Start starts the service, again after Halt; with a zone ("UTC-1" is an hour
+// east) its stamps are in that.
+func (l *Syslog) Start(zone string) (err error) {
+	cmd := exec.Command(lookTool("rsyslogd"), "-n", "-f", l.conf, "-i", filepath.Join(l.dir, "pid"))
+	cmd.Env = os.Environ()
+	if zone != "" {
+		cmd.Env = append(cmd.Env, "TZ="+zone)
+	}
+	if l.s, err = startService(cmd); err != nil {
+		return err
+	}
+	return within(30*time.Second, func() error {
 		c, err := net.Dial("unixgram", "/dev/log")
 		if err != nil {
 			return fmt.Errorf("start rsyslogd: %w", err)
 		}
 		return c.Close()
 	})
-	if err != nil {
-		(&Syslog{s}).Stop()
-		return nil, err
+}
+
+// Halt ends the service, which writes all that it has, and leaves the files.
+func (l *Syslog) Halt() {
+	if l.s != nil {
+		l.s.stop()
 	}
-	return &Syslog{s}, nil
 }
 
 // Stop ends the service, which writes all that it has, and removes the files.
 func (l *Syslog) Stop() {
-	l.s.stop()
+	l.Halt()
 	_ = errors.Join(os.Remove("/dev/log"), os.Remove(MailLog), os.Remove(AllLog)) // Unlink may have taken the first
 }

@@ -1,0 +1,412 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/history"
+	"github.com/mtawatch/mtawatch/internal/judge"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
+	"github.com/mtawatch/mtawatch/internal/state"
+	"github.com/mtawatch/mtawatch/internal/tail"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// bucketImport is where the state store keeps, by source, which files an
+// import reads. What its belt keeps lies in buckets of its own beside it.
+const bucketImport = "import"
+
+// importer reads, once for each log, the rotated pieces that are there at
+// the first start. The live watch reads the log itself from its start: the
+// pieces are planned before it is opened, so that no line belongs to both.
+//
+// It has a belt of its own. What that counts never reaches the live counters; it goes to the
+// history as the past of the series, and what its engine learned to the live engine.
+type importer struct {
+	cfg      config.Config
+	location *time.Location
+	adapters []adapter.Adapter
+	db       *state.DB
+	series   *history.Store
+	live     *pipeline.Belt
+	log      *slog.Logger
+	turn     chan struct{} // one import at a time
+
+	mu    sync.Mutex
+	views []*view.Import
+}
+
+func newImporter(cfg config.Config, loc *time.Location, adapters []adapter.Adapter, db *state.DB, series *history.Store, live *pipeline.Belt, log *slog.Logger) *importer {
+	return &importer{cfg: cfg, location: loc, adapters: adapters, db: db, series: series, live: live, log: log, turn: make(chan struct{}, 1)}
+}
+
+// importPlan is what the store keeps of one import.
+type importPlan struct {
+	Planned  time.Time `json:"planned"`
+	Files    []string  `json:"files"` // names of content, oldest first
+	Finished bool      `json:"finished,omitempty"`
+}
+
+// running gives the imports that are under way.
+func (im *importer) running() []view.Import {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	var list []view.Import
+	for _, v := range im.views {
+		list = append(list, *v)
+	}
+	return list
+}
+
+// plan decides what is to be imported of a log that is about to be followed
+// from a place, and gives what does it; nil when there is nothing.
+func (im *importer) plan(ctx context.Context, src mta.LogSource, instances []mta.Instance, place string) func(context.Context) {
+	if !im.cfg.Import || src.Kind != mta.LogFile {
+		return nil
+	}
+	p, known, err := im.load(ctx, src)
+	if err == nil && !known {
+		if place != "" {
+			return nil // it was watched before there was an import
+		}
+		if p, err = im.list(src); err == nil {
+			err = im.save(ctx, src, p, nil)
+		}
+	}
+	if err != nil {
+		im.log.Warn("plan import of rotated logs", "source", src.Name(), "error", err)
+		return nil
+	}
+	if p.Finished || len(p.Files) == 0 {
+		return nil
+	}
+	var of []mta.Instance
+	for _, in := range instances {
+		if slices.ContainsFunc(in.Logs, func(l mta.LogSource) bool { return l.Name() == src.Name() }) {
+			in.Logs = []mta.LogSource{src}
+			of = append(of, in)
+		}
+	}
+	return func(ctx context.Context) {
+		select {
+		case im.turn <- struct{}{}:
+			defer func() { <-im.turn }()
+		case <-ctx.Done():
+			return
+		}
+		if err := im.run(ctx, src, of, p); err != nil && ctx.Err() == nil {
+			im.log.Error("import of rotated logs", "source", src.Name(), "error", err, "advice", "it goes on at the next start")
+		}
+	}
+}
+
+func (im *importer) load(ctx context.Context, src mta.LogSource) (p importPlan, known bool, err error) {
+	v, known, err := im.db.Get(ctx, bucketImport, src.Name())
+	if err == nil && known {
+		err = json.Unmarshal(v, &p)
+	}
+	if err != nil {
+		err = fmt.Errorf("read plan of import: %w", err)
+	}
+	return p, known, err
+}
+
+func (im *importer) save(ctx context.Context, src mta.LogSource, p importPlan, b *state.Batch) error {
+	v, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("save plan of import: %w", err)
+	}
+	if b == nil {
+		b = new(state.Batch)
+	}
+	b.Put(bucketImport, src.Name(), v)
+	return im.db.Commit(ctx, b)
+}
+
+// list names the rotated pieces of a log that are young enough.
+func (im *importer) list(src mta.LogSource) (importPlan, error) {
+	p := importPlan{Planned: time.Now()}
+	files, err := rotatedOnly(src.Path)
+	for _, f := range files {
+		info, serr := os.Stat(f)
+		if serr != nil || time.Since(info.ModTime()) > im.cfg.Retention {
+			continue
+		}
+		name, nerr := contentName(f)
+		if nerr != nil {
+			im.log.Warn("rotated log is not imported", "file", f, "error", nerr)
+			continue
+		}
+		if !slices.Contains(p.Files, name) && name != "" {
+			p.Files = append(p.Files, name)
+		}
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return p, err
+}
+
+// rotatedOnly gives the rotated pieces of a log, oldest first.
+func rotatedOnly(path string) ([]string, error) {
+	files, err := tail.Rotated(path)
+	if target, lerr := filepath.EvalSymlinks(path); lerr == nil {
+		path = target
+	}
+	return slices.DeleteFunc(files, func(f string) bool { return filepath.Clean(f) == filepath.Clean(path) }), err
+}
+
+// contentName names a log by its first bytes, decompressed: rotation renames
+// and compresses files, what they begin with stays. "" is an empty one.
+func contentName(path string) (string, error) {
+	in, err := tail.OpenLog(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = in.Close() }() // only read from
+	head := make([]byte, 4<<10)
+	n, err := io.ReadFull(in, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return "", fmt.Errorf("read log %s: %w", path, err)
+	}
+	if n == 0 {
+		return "", nil
+	}
+	sum := sha256.Sum256(head[:n])
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+// importRun is one import at work.
+type importRun struct {
+	im    *importer
+	src   mta.LogSource
+	store within
+	belt  *pipeline.Belt
+	fill  *history.BackFill
+	view  *view.Import
+	done  []string  // files that are read, by name of content
+	at    time.Time // of the newest reading
+	begin int64     // view.Done when the present file was begun
+	size  int64     // of the present file
+	bad   error     // why the history takes no more
+}
+
+// run reads what is left of a plan.
+func (im *importer) run(ctx context.Context, src mta.LogSource, instances []mta.Instance, p importPlan) error {
+	r := &importRun{im: im, src: src, store: within{im.db, bucketImport + "/" + src.Name() + "/"}, view: &view.Import{Source: src.Name(), Files: len(p.Files)}}
+	r.belt = pipeline.New(pipeline.Config{Interval: im.cfg.Interval, Location: im.location, State: r.store, Adapters: im.adapters,
+		Judge: true, Replay: true, Past: r.reading})
+	if err := r.belt.Restore(ctx); err != nil {
+		return fmt.Errorf("go on with import: %w", err)
+	}
+	if place := r.belt.Place(src.Name()); place != "" {
+		if err := json.Unmarshal([]byte(place), &r.done); err != nil {
+			return fmt.Errorf("go on with import: read place: %w", err)
+		}
+	}
+	r.belt.SetInstances(instances)
+	r.fill = im.series.BackFillBefore(p.Planned) // what was written by then and rotated is older than all that the live watch has
+	im.show(r.view, true)
+	defer im.show(r.view, false)
+	began := time.Now()
+	im.log.Info("importing rotated logs", "source", src.Name(), "files", len(p.Files), "done", len(r.done))
+	if err := r.files(ctx, p.Files); err != nil {
+		return errors.Join(err, r.fill.Flush())
+	}
+	if err := r.finish(ctx); err != nil {
+		return err
+	}
+	im.log.Info("rotated logs are imported", "source", src.Name(), "files", len(p.Files), "learned_from", im.live.Learned().Round(time.Minute), "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+func (im *importer) show(v *view.Import, on bool) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.views = slices.DeleteFunc(im.views, func(x *view.Import) bool { return x == v })
+	if on {
+		im.views = append(im.views, v)
+	}
+}
+
+// files reads the files of a plan that are not read yet, and stores after each
+// what came of it. A file that is gone or cannot be read is left out.
+func (r *importRun) files(ctx context.Context, plan []string) error {
+	for _, name := range plan {
+		if slices.Contains(r.done, name) {
+			continue
+		}
+		path, left := r.find(name, plan)
+		r.im.mu.Lock()
+		r.view.FilesDone, r.view.File, r.begin = len(r.done), path, r.view.Done
+		r.view.Total = r.view.Done + left
+		r.im.mu.Unlock()
+		if path == "" {
+			r.im.log.Warn("a rotated log is gone before it was imported", "source", r.src.Name())
+			r.belt.Missing(r.src.Name())
+		} else if err := tail.ReadAll(ctx, tail.Config{BatchBytes: 256 << 10}, []string{path}, r); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.im.log.Warn("a rotated log could not be imported whole", "file", path, "error", err)
+			r.belt.Missing(r.src.Name())
+		}
+		r.done = append(r.done, name)
+		if err := r.checkpoint(ctx); err != nil {
+			return err
+		}
+		r.im.mu.Lock()
+		r.view.Done = r.begin + r.size
+		r.im.mu.Unlock()
+		r.im.log.Info("imported", "file", path, "until", r.at)
+	}
+	return nil
+}
+
+// find gives where a file is now, and how many bytes it and those after it in
+// the plan have.
+func (r *importRun) find(name string, plan []string) (path string, left int64) {
+	files, err := rotatedOnly(r.src.Path)
+	if err != nil {
+		r.im.log.Warn("list rotated logs", "source", r.src.Name(), "error", err)
+	}
+	r.size = 0
+	for _, f := range files {
+		n, err := contentName(f)
+		if err != nil || !slices.Contains(plan, n) || slices.Contains(r.done, n) {
+			continue
+		}
+		info, err := os.Stat(f)
+		if err != nil {
+			continue
+		}
+		left += info.Size()
+		if n == name && path == "" {
+			path, r.size = f, info.Size()
+		}
+	}
+	return path, left
+}
+
+// checkpoint stores what is read up to the end of a file. The history comes
+// first: after a kill between the two the file is read again, and gives the same samples.
+func (r *importRun) checkpoint(ctx context.Context) error {
+	if r.bad == nil {
+		r.bad = r.fill.Flush()
+	}
+	place, err := json.Marshal(r.done)
+	if err != nil {
+		return fmt.Errorf("save place of import: %w", err)
+	}
+	if err := r.belt.Batch(ctx, tail.Batch{Source: r.src.Name(), Place: string(place)}); err != nil {
+		return err
+	}
+	return r.belt.Tick(ctx, r.at)
+}
+
+// finish hands over what was learned and forgets the rest. What the live
+// engine took over is stored before the import counts as done: adopting it twice does no harm.
+func (r *importRun) finish(ctx context.Context) error {
+	r.belt.EndPast()
+	if err := r.checkpoint(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(r.bad, r.fill.Close()); err != nil {
+		r.im.log.Error("the past of the series is not whole", "error", err, "advice", "make space below the data directory")
+	}
+	learned := make(map[string][]byte)
+	if err := r.store.Each(ctx, pipeline.BucketJudge, func(k string, v []byte) error { learned[k] = v; return nil }); err != nil {
+		return err
+	}
+	if err := r.im.present(ctx); err != nil {
+		return err
+	}
+	err := r.im.live.Adopt(func(put func(string, []byte), _ func(string)) {
+		for k, v := range learned {
+			put(k, v)
+		}
+	})
+	if err != nil {
+		r.im.log.Warn("some of what the past taught could not be taken over", "error", err)
+	}
+	if err := r.im.live.Tick(ctx, time.Now()); err != nil {
+		return err
+	}
+	done := new(state.Batch)
+	for _, bucket := range pipeline.Buckets() {
+		done.DeleteBucket(r.store.prefix + bucket)
+	}
+	return r.im.save(ctx, r.src, importPlan{Finished: true, Planned: time.Now()}, done)
+}
+
+// present waits until the live engine has judged the present: what it takes
+// over before its first step it would not store. A source that never comes to its end is not waited for long.
+func (im *importer) present(ctx context.Context) error {
+	for tries := 0; !im.live.CaughtUp() && tries < 600; tries++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return im.live.Tick(ctx, time.Now())
+}
+
+// Batch takes lines of a file.
+func (r *importRun) Batch(ctx context.Context, b tail.Batch) error {
+	place := r.belt.Place(r.src.Name()) // moves at the end of a file only
+	b.Source, b.Place, b.AtEnd = r.src.Name(), place, false
+	if err := r.belt.Batch(ctx, b); err != nil {
+		return err
+	}
+	r.im.mu.Lock()
+	defer r.im.mu.Unlock()
+	r.view.Done = min(r.view.Done+int64(len(b.Text)), r.begin+r.size)
+	r.view.Until = r.at
+	return nil
+}
+
+// Blind is never called for old logs.
+func (r *importRun) Blind(string, *mta.BlindSpot) {}
+
+// Idle is never called for old logs.
+func (r *importRun) Idle(context.Context, string) error { return nil }
+
+// reading back-fills the history.
+func (r *importRun) reading(m mta.Reading, _ *judge.Engine) {
+	r.at = m.Time
+	if r.bad == nil && time.Since(m.Time) < r.im.cfg.Retention {
+		r.bad = r.fill.Append(m.Tick)
+	}
+}
+
+// within is a store whose buckets have names of their own.
+type within struct {
+	db     *state.DB
+	prefix string
+}
+
+// Commit stores a batch in the buckets.
+func (w within) Commit(ctx context.Context, b *state.Batch) error {
+	b.Within(w.prefix)
+	return w.db.Commit(ctx, b)
+}
+
+// Each calls fn for each key of a bucket.
+func (w within) Each(ctx context.Context, bucket string, fn func(key string, value []byte) error) error {
+	return w.db.Each(ctx, w.prefix+bucket, fn)
+}

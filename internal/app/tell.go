@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/alert"
+	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/notify"
+	"github.com/mtawatch/mtawatch/internal/notify/all"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
+	"github.com/mtawatch/mtawatch/internal/probe"
+	"github.com/mtawatch/mtawatch/internal/state"
+)
+
+// The buckets of the state store that are the app's own.
+const (
+	bucketTold  = "told"  // what each channel was told
+	bucketProbe = "probe" // what each probe has done before
+)
+
+// teller hands what changes on to the channels.
+type teller struct {
+	belt *pipeline.Belt
+	db   *state.DB
+	out  *notify.Dispatcher
+	news chan struct{} // something changed
+	log  *slog.Logger
+}
+
+// newTeller makes the channels of the configuration, and gives them what they
+// told before.
+func newTeller(ctx context.Context, cfg config.Config, db *state.DB, log *slog.Logger) (*teller, error) {
+	channels, err := all.Channels(cfg.Notify)
+	if err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname() // unknown: the messages name none
+	out := notify.New(notify.Config{Host: host, Logger: log}, channels)
+	if err := db.Each(ctx, bucketTold, out.Load); err != nil {
+		return nil, fmt.Errorf("restore what was told: %w", err)
+	}
+	return &teller{db: db, out: out, news: make(chan struct{}, 1), log: log}, nil
+}
+
+// found wakes the teller. It never waits: the belt calls it under its lock.
+func (t *teller) found([]alert.Change) {
+	select {
+	case t.news <- struct{}{}:
+	default:
+	}
+}
+
+// runs gives the loops of the teller and its channels after those given.
+func (t *teller) runs(list ...func(context.Context) error) []func(context.Context) error {
+	list = append(list, t.run)
+	for _, o := range t.out.Outlets() {
+		list = append(list, o.Run)
+	}
+	return list
+}
+
+// saveEvery is how often what was told is stored.
+const saveEvery = 5 * time.Second
+
+// run hands on what changes, until ctx ends.
+func (t *teller) run(ctx context.Context) error {
+	t.out.Sync(t.belt.Findings())
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for {
+		for _, c := range t.belt.TakeChanges() {
+			t.out.Tell(notify.Message{Event: string(c.Kind), Finding: c.Finding})
+		}
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveEvery)
+			defer cancel()
+			return t.save(last)
+		case <-t.news:
+		case <-tick.C:
+			t.belt.SetBlind("notify", t.out.Blind())
+			if err := t.save(ctx); err != nil && ctx.Err() == nil {
+				t.log.Debug("store what was told", "error", err)
+			}
+		}
+	}
+}
+
+func (t *teller) save(ctx context.Context) error {
+	b := new(state.Batch)
+	t.out.Flush(func(k string, v []byte) { b.Put(bucketTold, k, v) }, func(k string) { b.Delete(bucketTold, k) })
+	return t.db.Commit(ctx, b)
+}
+
+// prober asks the resolver, the own ports and, where a finding needs it,
+// others' exchangers.
+type prober struct {
+	belt *pipeline.Belt
+	db   *state.DB
+	ask  *probe.Prober
+	log  *slog.Logger
+}
+
+func newProber(ctx context.Context, cfg config.Config, belt *pipeline.Belt, db *state.DB, log *slog.Logger) (*prober, error) {
+	p := &prober{belt: belt, db: db, ask: probe.New(probe.Config{Settings: cfg.Probe}), log: log}
+	if err := db.Each(ctx, bucketProbe, p.ask.Load); err != nil {
+		return nil, fmt.Errorf("restore probes: %w", err)
+	}
+	return p, nil
+}
+
+// run asks what is due each second, until ctx ends.
+func (p *prober) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		p.ask.SetPorts(ownPorts(p.belt.Instances()))
+		p.ask.Suspect(p.belt.Suspect())
+		if list := p.belt.WantReach(); len(list) > 0 {
+			p.ask.Want(list)
+		}
+		r := p.ask.Step(ctx, time.Now())
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end was asked for
+		}
+		for _, one := range r.Probes {
+			p.belt.SetProbe(one)
+		}
+		for domain, one := range r.Reach {
+			p.belt.SetReach(domain, one)
+		}
+		b := new(state.Batch)
+		changed := false
+		p.ask.Flush(func(k string, v []byte) { b.Put(bucketProbe, k, v); changed = true })
+		if changed {
+			if err := p.db.Commit(ctx, b); err != nil && ctx.Err() == nil {
+				p.log.Debug("store probes", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// ownPorts lists where the running instances accept SMTP.
+func ownPorts(instances []mta.Instance) []netip.AddrPort {
+	var list []netip.AddrPort
+	for _, in := range instances {
+		if !in.Running && in.NeverRan {
+			continue
+		}
+		for _, l := range in.Listen {
+			addr, err := netip.ParseAddr(l.Address)
+			if err != nil {
+				addr = netip.IPv4Unspecified() // every address, or a name
+			}
+			list = append(list, netip.AddrPortFrom(addr, l.Port))
+		}
+	}
+	return list
+}

@@ -1,0 +1,67 @@
+//go:build linux
+
+package drill
+
+import (
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/test/live/world"
+)
+
+// Drill is one fault, or something harmless that looks like one.
+type Drill struct {
+	Name string
+	Text string // what happens, in one line
+
+	// Codes are the findings of which any one is right; none for a harmless
+	// drill, of which nothing above info may be said.
+	Codes  []mta.FindingCode
+	Reason []mta.Cause // of which any one is right; none: not asked
+	// Also are findings that may be told apart without being false.
+	Also []mta.FindingCode
+
+	// Limit is how long the finding may take from the first evidence that can
+	// be observed. Of a harmless drill it is the length.
+	Limit time.Duration
+
+	Postfix world.PostfixConfig
+	Syslog  bool         // log by a rsyslogd
+	Before  func() error // done before Postfix starts
+
+	// Begin breaks something and says with Scene.Undo how to mend it.
+	Begin func(s *Scene) error
+	// Evidence reports whether there is by now anything to be seen of it: in
+	// the log, the sockets, the queue or the processes. nil: from the beginning.
+	Evidence func(s *Scene) (bool, error)
+}
+
+// Harmless reports whether nothing above info may be said of it.
+func (d *Drill) Harmless() bool { return len(d.Codes) == 0 }
+
+// Lengths of the drills. What the kernel tells at once must be told at once;
+// what fills up or fails by and by, within a minute or three.
+const (
+	atOnce   = 2 * time.Second
+	soon     = time.Minute
+	inAWhile = 3 * time.Minute
+)
+
+// All lists the drills in the order of the scoreboard.
+func All() []Drill {
+	var list []Drill
+	for _, part := range [][]Drill{daemonDrills(), remoteDrills(), inboundDrills(), trafficDrills(), monitorDrills()} {
+		list = append(list, part...)
+	}
+	return list
+}
+
+// Find gives the drill of that name.
+func Find(name string) (Drill, bool) {
+	for _, d := range All() {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Drill{}, false
+}

@@ -1,0 +1,241 @@
+//go:build linux
+
+package drill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/mtawatch/mtawatch/test/live/world"
+)
+
+// Scene is the world of one drill: a Postfix with ordinary mail, remote
+// hosts, and an mtawatch that knows two weeks of it.
+type Scene struct {
+	Box     *world.Box
+	Remote  *world.Remote
+	Postfix *world.Postfix
+	Syslog  *world.Syslog // nil unless the drill asks for it
+	Watcher *world.Watcher
+
+	ctx    context.Context // of all that goes on beside
+	cancel context.CancelFunc
+	beside sync.WaitGroup
+	undo   []func() error
+	mark   int64 // length of the log when the drill began
+	log    string
+
+	mu     sync.Mutex
+	failed error // what went wrong beside
+}
+
+// Undo says how to mend what was just broken. The last is done first.
+func (s *Scene) Undo(f func() error) { s.undo = append(s.undo, f) }
+
+// Beside runs f until the drill is over.
+func (s *Scene) Beside(f func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	s.Undo(func() error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
+// mend undoes all that the drill did.
+func (s *Scene) mend() error {
+	var all error
+	for _, f := range slices.Backward(s.undo) {
+		all = errors.Join(all, f())
+	}
+	s.undo = nil
+	return all
+}
+
+// signal sends a signal to processes of Postfix; none is an error.
+func signal(sig syscall.Signal, pids ...int) error {
+	if len(pids) == 0 || pids[0] == 0 {
+		return errors.New("no such process runs")
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, sig); err != nil {
+			return fmt.Errorf("signal %d: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// stopped stops processes until the drill is over.
+func (s *Scene) stopped(pids ...int) error {
+	if err := signal(syscall.SIGSTOP, pids...); err != nil {
+		return err
+	}
+	s.Undo(func() error { return signal(syscall.SIGCONT, pids...) })
+	return nil
+}
+
+// markLog remembers how long the log is: Logged looks at what comes after.
+func (s *Scene) markLog() {
+	if fi, err := os.Stat(s.log); err == nil {
+		s.mark = fi.Size()
+	}
+}
+
+// logged makes an Evidence of a text in the log since the beginning.
+func logged(text string) func(*Scene) (bool, error) {
+	return func(s *Scene) (bool, error) {
+		f, err := os.Open(s.log)
+		if err != nil {
+			return false, err
+		}
+		defer f.Close()
+		fi, err := f.Stat()
+		if err != nil || fi.Size() <= s.mark {
+			return false, err
+		}
+		b := make([]byte, fi.Size()-s.mark)
+		n, err := f.ReadAt(b, s.mark)
+		if n < len(b) && err != nil {
+			return false, err
+		}
+		return bytes.Contains(b, []byte(text)), nil
+	}
+}
+
+// tcpState makes an Evidence of that many sockets of port 25 in a state, as
+// the kernel numbers them (include/net/tcp_states.h).
+func tcpState(state string, atLeast int) func(*Scene) (bool, error) {
+	return func(*Scene) (bool, error) {
+		b, err := os.ReadFile("/proc/net/tcp")
+		if err != nil {
+			return false, err
+		}
+		n := 0
+		for line := range strings.Lines(string(b)) {
+			_, rest, _ := strings.Cut(line, ": ")
+			if f := strings.Fields(rest); len(f) > 2 && strings.HasSuffix(f[0], ":0019") && f[2] == state {
+				n++
+			}
+		}
+		return n >= atLeast, nil
+	}
+}
+
+// overflows makes an Evidence of the kernel's count of overflown accept queues.
+func overflows() func(*Scene) (bool, error) {
+	return func(*Scene) (bool, error) {
+		b, err := os.ReadFile("/proc/net/netstat")
+		if err != nil {
+			return false, err
+		}
+		var names []string
+		for line := range strings.Lines(string(b)) {
+			f := strings.Fields(line)
+			if i := slices.Index(names, "ListenOverflows"); i >= 0 && i < len(f) && f[0] == names[0] {
+				n, err := strconv.Atoi(f[i])
+				return n > 0, err
+			}
+			names = f
+		}
+		return false, errors.New("read /proc/net/netstat: no ListenOverflows")
+	}
+}
+
+// host is one remote host of the drills' world and its share of the mail.
+type host struct {
+	name  string
+	share float64
+}
+
+// The hosts that ordinary mail goes to.
+var ordinary = [...]host{{"big", 0.40}, {"north", 0.22}, {"south", 0.18}, {"east", 0.12}, {"west", 0.08}}
+
+// hosts are the mail hosts of the drills' world.
+func hosts() []world.Behaviour {
+	list := []world.Behaviour{}
+	for i, h := range ordinary {
+		list = append(list, world.Behaviour{Name: h.name, Address: fmt.Sprintf("10.77.1.%d", 30+i)})
+	}
+	return append(list,
+		world.Behaviour{Name: "fresh", Address: "10.77.1.40", Manner: world.Manner{RCPT: "450 4.2.0 Greylisted, please try again in a minute", Grey: 50 * time.Second}},
+		world.Behaviour{Name: "loop-a", Address: "10.77.1.41", Manner: world.Manner{Forward: "loop-b.example"}},
+		world.Behaviour{Name: "loop-b", Address: "10.77.1.42", Manner: world.Manner{Forward: "loop-a.example"}},
+		world.Behaviour{Name: "strict-a", Address: "10.77.1.43", Manner: world.Manner{EOM: "554 5.7.1 Message rejected due to local policy: spam"}},
+		world.Behaviour{Name: "strict-b", Address: "10.77.1.44", Manner: world.Manner{EOM: "550 5.7.1 Our system has detected that this message is likely unsolicited mail"}},
+		world.Behaviour{Name: "strict-c", Address: "10.77.1.45", Manner: world.Manner{RCPT: "550 5.1.1 User unknown"}})
+}
+
+// rate is the ordinary mail of the world, messages a second.
+const rate = 1.0
+
+// badShare is the share of ordinary mail to users that no host knows.
+const badShare = 0.02
+
+// letter makes one ordinary message.
+func letter(r *rand.Rand) world.Letter {
+	pick := func() string {
+		x := r.Float64()
+		for _, h := range ordinary {
+			if x -= h.share; x < 0 {
+				return h.name
+			}
+		}
+		return ordinary[0].name
+	}
+	to := fmt.Sprintf("user%d@%s.example", r.IntN(500), pick())
+	if r.Float64() < badShare {
+		to = "nobody" + to
+	}
+	return world.Letter{From: fmt.Sprintf("user%d@%s.example", r.IntN(40), pick()), To: []string{to}, Size: 500 + r.IntN(8000)}
+}
+
+// traffic sends ordinary mail until the context ends: each message by a
+// connection of its own, from one of thirty addresses, at moments that know
+// nothing of each other.
+func traffic(ctx context.Context, b *world.Box, rate float64) {
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for slots := make(chan struct{}, 50); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Duration(r.ExpFloat64() / rate * float64(time.Second))):
+		}
+		select { // no more clients than that wait for a server that hangs
+		case slots <- struct{}{}:
+		default:
+			continue
+		}
+		from, l := fmt.Sprintf("10.77.1.%d", 100+r.IntN(30)), letter(r)
+		wg.Go(func() {
+			defer func() { <-slots }()
+			deliver(b, from, l)
+		})
+	}
+}
+
+// deliver sends one message, or fails to.
+func deliver(b *world.Box, from string, l world.Letter) {
+	c, err := b.Dial(from, world.MTAAddress+":25")
+	if err != nil {
+		return
+	}
+	_ = c.Send(l)
+	c.Quit()
+}
