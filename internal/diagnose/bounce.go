@@ -34,7 +34,7 @@ func bounceSurge(c *Case, in *Instance) []Candidate {
 		k.Cause = "far more mail than usual is returned to its senders: " + inWords(k.Reason) + "."
 		k.Evidence = []mta.Evidence{shareReading(in.BounceRatio, seriesOf("mta_delivery_attempts_total", "instance", in.Name, "status", "bounced"),
 			"share of deliveries that bounced in "+span(w.d)+": "+percent(n/all), n/all)}
-		if _, _, up := surge(in); up && k.Reason.Scope() == mta.ScopeRecipient {
+		if _, up := surge(in); up && k.Reason.Scope() == mta.ScopeRecipient {
 			// A mailing with old addresses: nobody loses mail that had a reader.
 			k.Severity = mta.SeverityInfo
 			k.Cause = "a mailing goes to addresses of which many are gone: " + inWords(k.Reason) + "."

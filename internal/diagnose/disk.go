@@ -108,35 +108,34 @@ func habitualRoom(in *Instance) bool {
 	return ok && free >= diskPlain/2 && free >= 0.9*usual && in.DiskFree.LearnedFrom() >= 3*24*time.Hour
 }
 
-// fillsIn tells how soon a disk is full at the present pace; 0 when it does
-// not fill, or not so soon. A file that is written and gone again does not
-// count: the pace must hold over ten and thirty minutes, and hours where they are known.
+// fillsIn tells how soon a disk is full at the pace of the last half hour; 0
+// when it does not fill, or not so soon. One large file is no pace: each
+// ten minutes must have taken their part.
 func fillsIn(freeSignal, sizeSignal *detect.Signal) time.Duration {
 	free, ok := freeSignal.Value()
 	size, known := sizeSignal.Value()
 	if !ok || !known || size <= 0 || free > 0.6*size {
 		return 0
 	}
-	var slowest time.Duration
-	for _, d := range [...]time.Duration{10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour} {
-		before, seen := freeSignal.Ago(d)
-		if !seen {
-			if d <= 30*time.Minute {
-				return 0
-			}
-			break
-		}
-		lost := before - free
-		if lost <= 0 || d == 30*time.Minute && lost < 0.02*size {
-			return 0
-		}
-		left := time.Duration(min(free/lost*float64(d), float64(100*time.Hour)))
-		if left > fullSoon {
-			return 0
-		}
-		slowest = max(slowest, left)
+	const part = 10 * time.Minute
+	start, seen := freeSignal.Ago(3 * part)
+	lost := start - free
+	if !seen || lost < 0.02*size {
+		return 0
 	}
-	return slowest
+	before := start
+	for d := 2 * part; d >= 0; d -= part {
+		now, seen := freeSignal.Ago(d)
+		if !seen || before-now < lost/6 {
+			return 0
+		}
+		before = now
+	}
+	left := time.Duration(min(free/lost*float64(3*part), float64(100*time.Hour)))
+	if left > fullSoon {
+		return 0
+	}
+	return left
 }
 
 func diskSince(c *Case, in *Instance) time.Time {

@@ -66,9 +66,9 @@ func readDNS(c *Case, in *Instance, list []failing) dnsReading {
 		return r // it is over
 	}
 	for _, d := range [...]time.Duration{time.Minute, 5 * time.Minute} {
-		_, n, ok := dns.Sum(d)
+		n := total(dns, d)
 		_, all, known := in.Attempts.Sum(d)
-		if !ok || !known || n < 5 || habitual(in, mta.CauseDNSFailure, n, all, d) {
+		if !known || n < 5 || habitual(in, mta.CauseDNSFailure, n, all, d) {
 			continue
 		}
 		few := 1

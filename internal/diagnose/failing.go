@@ -72,6 +72,9 @@ func failsNow(in *Instance, d *Destination) (failing, bool) {
 	if recovered(d) {
 		return f, false
 	}
+	if f.brokeOff() {
+		return f, true
+	}
 	for _, l := range failingLimits {
 		k, n, ok := d.Ratio.Sum(l.window)
 		if !ok || n < l.attempts {
@@ -88,6 +91,27 @@ func failsNow(in *Instance, d *Destination) (failing, bool) {
 		}
 	}
 	return f, false
+}
+
+// brokeOff is the verdict of half a minute on a busy destination: in each
+// third of it mail was tried, and all of it failed where little does.
+func (f *failing) brokeOff() bool {
+	const d = 30 * time.Second
+	k, n, ok := f.dest.Ratio.Sum(d)
+	f.window, f.failed, f.attempts = d, k, n
+	f.usual, f.known = f.dest.Ratio.Expected(d)
+	if !ok || n < 6 || k < 0.95*n || !f.known || f.usual > 0.2 || learnedLittle(f.dest.Ratio) {
+		return false
+	}
+	before := 0.0
+	for part := d / 3; part <= d; part += d / 3 {
+		k, _, ok := f.dest.Ratio.Sum(part)
+		if !ok || k < before+0.5 {
+			return false
+		}
+		before = k
+	}
+	return true
 }
 
 // recovered reports whether a destination takes mail again, whatever the
@@ -121,10 +145,7 @@ func minutesWith(g *detect.Signal, d time.Duration, enough int) int {
 	found := 0
 	before := 0.0
 	for m := time.Minute; m <= d && found < enough; m += time.Minute {
-		_, n, ok := g.Sum(m)
-		if !ok {
-			continue
-		}
+		n := total(g, m)
 		if n > before+0.5 {
 			found++
 		}

@@ -32,7 +32,7 @@ func TestFindings(t *testing.T) {
 		{name: "half of it refused", harm: func(w *world) { w.fail(0.5, mta.CauseRemoteUnavailable, "big.example") },
 			within: 5 * time.Minute, code: mta.FindingDestinationRefusing, reason: mta.CauseRemoteUnavailable, subject: "big.example", sev: mta.SeverityWarning},
 		{name: "provider throttles", harm: func(w *world) { w.fail(0.8, mta.CauseRateLimited, "big.example") },
-			within: 2 * time.Minute, code: mta.FindingProviderThrottling, reason: mta.CauseRateLimited, subject: "big.example", sev: mta.SeverityWarning},
+			within: 150 * time.Second, code: mta.FindingProviderThrottling, reason: mta.CauseRateLimited, subject: "big.example", sev: mta.SeverityWarning},
 		{name: "blocked at one", harm: func(w *world) { w.fail(0.9, mta.CauseBlocked, "big.example") },
 			within: 2 * time.Minute, code: mta.FindingBlocklisted, reason: mta.CauseBlocked, subject: "big.example", sev: mta.SeverityWarning},
 		{name: "blocked at many", harm: func(w *world) { w.fail(0.9, mta.CauseBlocked, all...) },
@@ -45,8 +45,10 @@ func TestFindings(t *testing.T) {
 			within: 80 * time.Second, code: mta.FindingOwnDNSDead, reason: mta.CauseDNSFailure, sev: mta.SeverityCritical},
 		{name: "network dead", harm: func(w *world) { w.fail(1, mta.CauseUnreachable, append(all, "home.example")...) },
 			within: 80 * time.Second, code: mta.FindingNetworkBroken, reason: mta.CauseUnreachable, sev: mta.SeverityCritical},
-		{name: "network half dead", harm: func(w *world) { w.fail(1, mta.CauseConnectTimeout, all...) },
-			within: 100 * time.Second, code: mta.FindingNetworkBroken, reason: mta.CauseConnectTimeout, sev: mta.SeverityWarning},
+		{name: "network mostly dead", harm: func(w *world) { w.fail(1, mta.CauseConnectTimeout, all...) },
+			within: 80 * time.Second, code: mta.FindingNetworkBroken, reason: mta.CauseConnectTimeout, sev: mta.SeverityCritical},
+		{name: "network partly dead", harm: func(w *world) { w.fail(1, mta.CauseConnectTimeout, all[1:]...) },
+			within: 150 * time.Second, code: mta.FindingNetworkBroken, reason: mta.CauseConnectTimeout, sev: mta.SeverityWarning},
 		{name: "network and with it the resolver", harm: func(w *world) {
 			w.probe = 0
 			w.fail(1, mta.CauseDNSFailure, all...)
@@ -70,7 +72,7 @@ func TestFindings(t *testing.T) {
 			w.put = func(w *world) { w.free -= 30e6 } // 100 kB for each byte of a day: full in three hours
 		}, lasts: 70 * time.Minute, within: 60 * time.Minute, code: mta.FindingDiskFilling, sev: mta.SeverityWarning},
 		{name: "deferred queue grows", harm: func(w *world) { w.put = func(w *world) { w.backlog += 5 } },
-			lasts: 60 * time.Minute, within: 50 * time.Minute, code: mta.FindingQueueGrowing, subject: "deferred", sev: mta.SeverityWarning},
+			lasts: 80 * time.Minute, within: 65 * time.Minute, code: mta.FindingQueueGrowing, subject: "deferred", sev: mta.SeverityWarning},
 		{name: "active queue congested", harm: func(w *world) { w.active = 900 },
 			lasts: 30 * time.Minute, within: 15 * time.Minute, code: mta.FindingQueueGrowing, subject: "active", sev: mta.SeverityWarning},
 		{name: "active queue does not drain", harm: func(w *world) { w.stuck = true; w.active = 60 },

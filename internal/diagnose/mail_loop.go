@@ -11,11 +11,11 @@ import (
 // hops, or finds that it is sent back to itself.
 func mailLoop(c *Case, in *Instance) []Candidate {
 	tried, refused := in.Causes[mta.CauseLoop], in.RejectCauses[mta.CauseLoop]
-	n, d, r, ok := loops(tried)
+	n, d, r, ok := loops(in, tried)
 	from := tried
 	series, what := seriesOf("mta_delivery_attempts_total", "instance", in.Name, "cause", mta.CauseLoop.String()), "attempt"
 	if !ok {
-		if n, d, r, ok = loops(refused); !ok {
+		if n, d, r, ok = loops(in, refused); !ok {
 			return nil
 		}
 		from, series, what = refused, seriesOf("mta_rejects_total", "instance", in.Name, "cause", mta.CauseLoop.String()), "refusal"
@@ -40,7 +40,7 @@ func mailLoop(c *Case, in *Instance) []Candidate {
 
 // loops is the verdict: rare where there is a past; without one, so many
 // that no single message explains them.
-func loops(g *detect.Signal) (n float64, d time.Duration, r detect.Rarity, ok bool) {
+func loops(in *Instance, g *detect.Signal) (n float64, d time.Duration, r detect.Rarity, ok bool) {
 	r = g.Up()
 	if total(g, 5*time.Minute) < 1 {
 		return 0, 0, r, false
@@ -49,12 +49,12 @@ func loops(g *detect.Signal) (n float64, d time.Duration, r detect.Rarity, ok bo
 		d time.Duration
 		n float64
 	}{{5 * time.Minute, 5}, {30 * time.Minute, 10}} {
-		_, n, known := g.Sum(w.d)
+		n := total(g, w.d)
 		want, _ := g.Expected(w.d)
-		if !known || n < w.n || n < 2*want+3 {
+		if n < w.n || n < 2*want+3 {
 			continue
 		}
-		if r.Strange() || n >= 10 && n >= 5*want+10 && minutesWith(g, w.d, 2) >= 2 {
+		if r.Strange() || neverSeen(in, g) || n >= 10 && n >= 5*want+10 && minutesWith(g, w.d, 2) >= 2 {
 			return n, w.d, r, true
 		}
 	}

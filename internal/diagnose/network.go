@@ -80,7 +80,7 @@ func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
 		}
 	}
 	enough := r.places >= 3
-	for _, d := range [...]time.Duration{time.Minute, 5 * time.Minute} {
+	for _, d := range [...]time.Duration{30 * time.Second, time.Minute, 5 * time.Minute} {
 		n, all, cause := pathFailures(in, d)
 		if enough && d == r.window || d == 5*time.Minute && r.cause == mta.CauseNone {
 			r.cause = cause
@@ -92,7 +92,10 @@ func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
 		}
 	}
 	if !enough {
-		return r, r.probe && total(in.Attempts, 5*time.Minute) >= 1 && in.Sent.Last().Before(c.Now.Add(-time.Minute))
+		if r.probe && r.cause == mta.CauseNone {
+			r.cause = mta.CauseUnreachable
+		}
+		return r, r.probe
 	}
 	r.failed, r.attempts, r.cause = pathFailures(in, r.window)
 	return r, true
@@ -133,6 +136,9 @@ func mostFail(c *Case, in *Instance, n, all float64, places int, cause mta.Cause
 	least, share := 5.0, 0.8
 	if learnedLittle(in.Attempts) {
 		least, share = 10, 0.95
+	}
+	if d < time.Minute {
+		least, share = 2*least, 0.95
 	}
 	if n < least || places < 2 {
 		return false

@@ -41,7 +41,7 @@ func appendGrowth(list []Candidate, c *Case, in *Instance, g growth, need time.D
 	if !g.high() {
 		return list
 	}
-	if _, _, up := surge(in); up && !in.FailureRatio.Up().Noted() {
+	if _, up := surge(in); up && !in.FailureRatio.Up().Noted() {
 		return list // much mail, delivered well: a mailing
 	}
 	k := Candidate{Need: need, Clear: 5 * time.Minute, Family: "queue", Rank: RankGrowth}
@@ -92,19 +92,19 @@ func (g *growth) high() bool {
 }
 
 // surge reports that far more mail comes in than usual, and how many times.
-func surge(in *Instance) (times float64, r detect.Rarity, ok bool) {
-	r = in.Arrivals.Up()
-	if !r.Noted() {
-		return 0, r, false
+// That is no finding by itself, so it need not be rare.
+func surge(in *Instance) (times float64, ok bool) {
+	if learnedLittle(in.Arrivals) {
+		return 0, false
 	}
-	for _, d := range [...]time.Duration{5 * time.Minute, 30 * time.Minute, time.Minute} {
+	for _, d := range [...]time.Duration{5 * time.Minute, 30 * time.Minute} {
 		_, n, known := in.Arrivals.Sum(d)
 		want, usual := in.Arrivals.Expected(d)
-		if known && usual && n >= 20 && n > 2.2*want {
-			return n / max(want, 1), r, true
+		if known && usual && n >= 30 && n > 2.2*want {
+			return n / max(want, 1), true
 		}
 	}
-	return 0, r, false
+	return 0, false
 }
 
 // grownAt names the destination that holds most of what waits beyond the

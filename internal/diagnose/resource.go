@@ -35,7 +35,7 @@ func ownResource(c *Case, in *Instance) []Candidate {
 // localFailures judges the failures that are our own: of deliveries, or of
 // clients that were turned away.
 func localFailures(c *Case, in *Instance, g, all *detect.Signal, rejects bool) (Candidate, bool) {
-	r, d, direct, ok := tooMuchOf(g, all)
+	r, d, direct, ok := tooMuchOf(in, g, all)
 	if !ok {
 		return Candidate{}, false
 	}
@@ -69,19 +69,22 @@ func localFailures(c *Case, in *Instance, g, all *detect.Signal, rejects bool) (
 }
 
 // tooMuchOf reports that a cause happens far more than it should: strangely
-// often and twice its habit; or, without a past, as most of all.
-func tooMuchOf(g, all *detect.Signal) (r detect.Rarity, d time.Duration, direct, ok bool) {
+// often and twice its habit; or though it never did; or, without a past, as most of all.
+func tooMuchOf(in *Instance, g, all *detect.Signal) (r detect.Rarity, d time.Duration, direct, ok bool) {
 	r = g.Up()
 	for _, w := range [...]struct {
 		d time.Duration
 		n float64
 	}{{5 * time.Minute, 5}, {30 * time.Minute, 10}} {
-		_, n, known := g.Sum(w.d)
-		if !known || n < w.n || total(g, 5*time.Minute) < 1 {
+		n := total(g, w.d)
+		if n < w.n || total(g, 5*time.Minute) < 1 {
 			continue
 		}
 		want, _ := g.Expected(w.d)
 		if r.Strange() && n >= 2*want+3 {
+			return r, w.d, false, true
+		}
+		if neverSeen(in, g) && n >= 2*w.n && minutesWith(g, w.d, 2) >= 2 {
 			return r, w.d, false, true
 		}
 		if sum := total(all, w.d); n >= 10 && learnedLittle(g) && n >= 0.5*sum && n >= 3*want && minutesWith(g, w.d, 3) >= 3 {

@@ -145,11 +145,14 @@ func refusedMail(in *Instance, d time.Duration) (float64, mta.Cause) {
 // unknownBurst is the reading from series alone: far more mail comes in, and
 // several destinations refuse far more of it than they use to.
 func unknownBurst(c *Case, in *Instance) (burst, bool) {
-	_, r, up := surge(in)
+	times, up := surge(in)
 	if !up {
 		return burst{}, false
 	}
-	b := burst{window: min(max(r.Window.Round(time.Minute), 5*time.Minute), 30*time.Minute)}
+	b := burst{window: 5 * time.Minute}
+	if n, want, ok := arrivalsNow(in, b.window); !ok || n < 0.8*times*want {
+		b.window = 30 * time.Minute
+	}
 	b.arrived = total(in.Arrivals, b.window)
 	b.expected, b.known = in.Arrivals.Expected(b.window)
 	b.bad, b.reason = refusedMail(in, b.window)

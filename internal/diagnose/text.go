@@ -48,7 +48,7 @@ func countReading(g *detect.Signal, series, text string, d time.Duration) mta.Ev
 	if !ok {
 		return reading(g, series, text)
 	}
-	_, n, _ := g.Sum(d)
+	n := total(g, d)
 	e := mta.Evidence{Text: text + "; about " + amount(math.Round(want)) + " are usual in " + span(d) + learnedNote(g), Series: series, Value: &n}
 	if b := g.Range(); b.LearnedFrom > 0 { // the range is of minutes
 		low, high := b.Low*d.Minutes(), b.High*d.Minutes()
@@ -185,21 +185,28 @@ func earliest(list ...time.Time) time.Time {
 	return first
 }
 
-// total gives the events of a Count in d; 0 when they are not known.
+// total gives the events of a Count in d; 0 when they are not known. A series
+// begins with its first event, so that of one that is younger than d all its
+// events are in d.
 func total(g *detect.Signal, d time.Duration) float64 {
-	_, n, _ := g.Sum(d)
-	return n
+	for ; d >= 10*time.Second; d /= 2 {
+		if _, n, ok := g.Sum(d); ok {
+			return n
+		}
+	}
+	return 0
 }
 
 // grown gives by how much a Count exceeds what is usual in d. Where nothing
 // is known of the past all of it has grown.
 func grown(g *detect.Signal, d time.Duration) float64 {
-	_, n, ok := g.Sum(d)
-	if !ok {
-		return 0
-	}
 	want, _ := g.Expected(d)
-	return max(0, n-want)
+	return max(0, total(g, d)-want)
+}
+
+// neverSeen reports that a Count, on an instance that has a past, has none.
+func neverSeen(in *Instance, g *detect.Signal) bool {
+	return learnedLittle(g) && !learnedLittle(in.Attempts)
 }
 
 // learnedLittle reports whether there is too little history for a
