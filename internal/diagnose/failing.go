@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type failing struct {
 	known    bool    // that is known
 	rarity   detect.Rarity
 	blatant  bool // seen without the help of statistics: all of several attempts failed
+	short    bool // nothing but failures for a short time
 	cause    mta.Cause
 	said     []Failure // what was answered, most first; nil where only series are known
 }
@@ -54,7 +56,9 @@ var failingLimits = [...]struct {
 func failingDestinations(c *Case, in *Instance) []failing {
 	var list []failing
 	for _, d := range in.Destinations {
-		if f, ok := failsNow(in, d); ok {
+		if f, ok := brokeOff(d); ok {
+			list = append(list, f)
+		} else if f, ok := failsNow(in, d); ok {
 			list = append(list, f)
 		}
 	}
@@ -63,17 +67,27 @@ func failingDestinations(c *Case, in *Instance) []failing {
 	}
 	slices.SortStableFunc(list, func(a, b failing) int { return cmp.Compare(b.excess(), a.excess()) })
 	nameCauses(c, in, list)
-	return list
+	// A few dead addresses in a row are no outage: that needs the longer windows.
+	kept := list[:0]
+	for _, f := range list {
+		if f.short && troubleOf(f.cause) == troubleRecipient {
+			long, ok := failsNow(in, f.dest)
+			if !ok {
+				continue
+			}
+			long.cause, long.said = f.cause, f.said
+			f = long
+		}
+		kept = append(kept, f)
+	}
+	return kept
 }
 
-// failsNow judges one destination.
+// failsNow judges one destination over minutes.
 func failsNow(in *Instance, d *Destination) (failing, bool) {
 	f := failing{dest: d, rarity: d.Ratio.Up()}
 	if recovered(d) {
 		return f, false
-	}
-	if f.brokeOff() {
-		return f, true
 	}
 	for _, l := range failingLimits {
 		k, n, ok := d.Ratio.Sum(l.window)
@@ -93,23 +107,35 @@ func failsNow(in *Instance, d *Destination) (failing, bool) {
 	return f, false
 }
 
-// brokeOff is the verdict of half a minute on a busy destination: in each
-// third of it mail was tried, and all of it failed where little does.
-func (f *failing) brokeOff() bool {
-	const d = 30 * time.Second
-	k, n, ok := f.dest.Ratio.Sum(d)
-	f.window, f.failed, f.attempts = d, k, n
-	f.usual, f.known = f.dest.Ratio.Expected(d)
-	if !ok || n < 6 || k < 0.95*n || !f.known || f.usual > 0.2 || learnedLittle(f.dest.Ratio) {
-		return false
+// brokeOff is the verdict of a short time: in each third of it mail was
+// tried, and all of it failed where little does. The shorter the time, the
+// longer it must hold.
+func brokeOff(dest *Destination) (failing, bool) {
+	f := failing{dest: dest, rarity: dest.Ratio.Up(), short: true, known: true}
+	usual, known := dest.Ratio.Expected(5 * time.Minute)
+	if !known || usual > 0.2 || learnedLittle(dest.Ratio) {
+		return f, false
 	}
+	least := max(6, math.Ceil(-7/math.Log10(usual+0.05))) // so many by chance are less than one in ten million
+	for _, d := range [...]time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
+		k, n, ok := dest.Ratio.Sum(d)
+		if ok && n >= least && k >= 0.95*n && eachThird(dest.Failed, d) {
+			f.window, f.failed, f.attempts, f.usual = d, k, n, usual
+			return f, true
+		}
+	}
+	return f, false
+}
+
+// eachThird reports whether a Count had events in each third of d.
+func eachThird(g *detect.Signal, d time.Duration) bool {
 	before := 0.0
 	for part := d / 3; part <= d; part += d / 3 {
-		k, _, ok := f.dest.Ratio.Sum(part)
-		if !ok || k < before+0.5 {
+		n := total(g, part)
+		if n < before+0.5 {
 			return false
 		}
-		before = k
+		before = n
 	}
 	return true
 }
@@ -156,6 +182,12 @@ func minutesWith(g *detect.Signal, d time.Duration, enough int) int {
 
 // need is how long the verdict must hold.
 func (f *failing) need() time.Duration {
+	switch {
+	case f.short && f.window < time.Minute:
+		return 12 * time.Second
+	case f.short:
+		return 0
+	}
 	if f.window > 5*time.Minute || f.blatant {
 		return time.Minute
 	}
@@ -164,6 +196,17 @@ func (f *failing) need() time.Duration {
 
 // since is when the trouble of the destination began.
 func (f *failing) since(c *Case) time.Time {
+	if f.short {
+		d := f.window
+		for d < time.Hour {
+			k, n, ok := f.dest.Ratio.Sum(d + 10*time.Second)
+			if !ok || k < 0.95*n {
+				break
+			}
+			d += 10 * time.Second
+		}
+		return c.Now.Add(-d)
+	}
 	if t := f.dest.Ratio.Since(f.rarity); !t.IsZero() {
 		return sinceOr(t, c.Now)
 	}

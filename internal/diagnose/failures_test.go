@@ -24,11 +24,11 @@ func TestFindings(t *testing.T) {
 		sev     mta.Severity
 	}{
 		{name: "big destination times out", harm: func(w *world) { w.fail(1, mta.CauseConnectTimeout, "big.example") },
-			within: 100 * time.Second, code: mta.FindingDestinationTimingOut, reason: mta.CauseConnectTimeout, subject: "big.example", sev: mta.SeverityWarning},
+			within: 85 * time.Second, code: mta.FindingDestinationTimingOut, reason: mta.CauseConnectTimeout, subject: "big.example", sev: mta.SeverityWarning},
 		{name: "mid-sized destination stalls", harm: func(w *world) { w.fail(1, mta.CauseReplyTimeout, "mid.example") },
 			within: 3 * time.Minute, code: mta.FindingDestinationTimingOut, reason: mta.CauseReplyTimeout, subject: "mid.example", sev: mta.SeverityWarning},
 		{name: "destination refuses connections", harm: func(w *world) { w.fail(1, mta.CauseConnectRefused, "big.example") },
-			within: 100 * time.Second, code: mta.FindingDestinationRefusing, reason: mta.CauseConnectRefused, subject: "big.example", sev: mta.SeverityWarning},
+			within: 85 * time.Second, code: mta.FindingDestinationRefusing, reason: mta.CauseConnectRefused, subject: "big.example", sev: mta.SeverityWarning},
 		{name: "half of it refused", harm: func(w *world) { w.fail(0.5, mta.CauseRemoteUnavailable, "big.example") },
 			within: 5 * time.Minute, code: mta.FindingDestinationRefusing, reason: mta.CauseRemoteUnavailable, subject: "big.example", sev: mta.SeverityWarning},
 		{name: "provider throttles", harm: func(w *world) { w.fail(0.8, mta.CauseRateLimited, "big.example") },

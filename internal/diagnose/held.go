@@ -25,7 +25,7 @@ func mailHeld(c *Case, in *Instance) []Candidate {
 		k.Severity = mta.SeverityWarning
 	}
 	k.Since = sinceOr(q.Messages.Since(r), c.Now)
-	k.Title = amountOf(n, "message") + " on hold" + whose(in.Name) + " (normal for now is " + amount(usual.Low) + "-" + amount(usual.High) + ")"
+	k.Title = amountOf(n, "message") + " on hold" + onHost(in.Name) + " (normal for now is " + amount(usual.Low) + "-" + amount(usual.High) + ")"
 	k.Cause = "a rule, a filter or a person has put mail on hold; it waits there until somebody releases or deletes it."
 	k.Evidence = []mta.Evidence{reading(q.Messages, seriesOf("mta_queue_messages", "instance", in.Name, "queue", q.Name), amountOf(n, "message")+" on hold")}
 	k.Explain = func(m *mta.Finding) {

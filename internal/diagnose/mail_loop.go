@@ -23,11 +23,8 @@ func mailLoop(c *Case, in *Instance) []Candidate {
 	k := Candidate{Need: 20 * time.Second, Clear: 5 * time.Minute, Family: "loop", Rank: RankDirect}
 	k.Code, k.Instance, k.Reason = mta.FindingMailLoop, in.Name, mta.CauseLoop
 	k.Severity, k.Confidence, k.Score = mta.SeverityWarning, 0.95, score(r)
-	k.Since = sinceOr(from.Since(r), c.Now)
-	if k.Since.Equal(c.Now) {
-		k.Since = c.Now.Add(-d)
-	}
-	k.Title = "mail loops" + whose(in.Name) + ": " + amountOf(n, what) + " ended with too many hops or came back to this host in " + span(d)
+	k.Since = began(c, from, r, d)
+	k.Title = "mail loops" + onHost(in.Name) + ": " + amountOf(n, what) + " ended with too many hops or came back to this host in " + span(d)
 	k.Cause = "two mail servers, or an alias and a forward, send the same mail to each other until the hops are used up."
 	k.Evidence = []mta.Evidence{countReading(from, series, amountOf(n, what)+" failed with "+mta.CauseLoop.String()+" in "+span(d), d)}
 	if in.Arrivals.Up().Noted() {

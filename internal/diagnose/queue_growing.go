@@ -137,11 +137,14 @@ func grownAt(c *Case, in *Instance) (string, mta.Cause) {
 	return best.Name, mta.CauseNone
 }
 
-// mostGrown gives the cause of failures that grew most; none when hardly any did.
+// mostGrown gives the cause of failures that grew most, to twice the habit at
+// least; none when none did.
 func mostGrown(in *Instance, d time.Duration) mta.Cause {
-	best, most := mta.CauseNone, 5.0
+	best, most := mta.CauseNone, 10.0
 	for c := range mta.NumCauses {
-		if n := grown(in.Causes[c], d); n > most && c != mta.CauseSuspended {
+		g := in.Causes[c]
+		want, _ := g.Expected(d)
+		if n := grown(g, d); n > most && n >= want && c != mta.CauseSuspended {
 			best, most = c, n
 		}
 	}

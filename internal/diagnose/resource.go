@@ -46,10 +46,7 @@ func localFailures(c *Case, in *Instance, g, all *detect.Signal, rejects bool) (
 	}
 	k.Code, k.Instance, k.Reason = mta.FindingOwnResourceFailing, in.Name, mta.CauseLocalResource
 	k.Severity, k.Score, k.Confidence = mta.SeverityWarning, score(r), 0.85
-	k.Since = sinceOr(earliest(g.Since(r)), c.Now)
-	if k.Since.Equal(c.Now) {
-		k.Since = c.Now.Add(-d)
-	}
+	k.Since = began(c, g, r, d)
 	series := seriesOf("mta_delivery_attempts_total", "instance", in.Name, "cause", mta.CauseLocalResource.String())
 	what, sum := "deliveries", total(in.Attempts, d)
 	if rejects {

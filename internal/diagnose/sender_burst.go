@@ -191,10 +191,14 @@ func otherCounts(d *Destination) int {
 }
 
 func burstSince(c *Case, in *Instance, b *burst) time.Time {
-	if r := in.Arrivals.Up(); r.Noted() {
+	if r := in.Arrivals.Up(); r.Z != 0 {
 		if t := in.Arrivals.Since(r); !t.IsZero() {
 			return sinceOr(t, c.Now)
 		}
+	}
+	if b.reason != mta.CauseNone {
+		g := in.Causes[b.reason]
+		return began(c, g, g.Up(), b.window)
 	}
 	return c.Now.Add(-b.window)
 }

@@ -204,6 +204,29 @@ func grown(g *detect.Signal, d time.Duration) float64 {
 	return max(0, total(g, d)-want)
 }
 
+// began tells when the events of the last d began: the first of them, where
+// statistics do not tell when it changed.
+func began(c *Case, g *detect.Signal, r detect.Rarity, d time.Duration) time.Time {
+	if t := g.Since(r); !t.IsZero() && r.Noted() {
+		return sinceOr(t, c.Now)
+	}
+	all := total(g, d)
+	for m := 10 * time.Second; m < d; m += 10 * time.Second {
+		if total(g, m) >= all {
+			return c.Now.Add(-m)
+		}
+	}
+	return c.Now.Add(-d)
+}
+
+// onHost writes " on INSTANCE" where the instance has a name.
+func onHost(instance string) string {
+	if instance == "" {
+		return ""
+	}
+	return " on " + instance
+}
+
 // neverSeen reports that a Count, on an instance that has a past, has none.
 func neverSeen(in *Instance, g *detect.Signal) bool {
 	return learnedLittle(g) && !learnedLittle(in.Attempts)
