@@ -1,3 +1,11 @@
 package diagnose
 
-func trafficRules() []Rule { return nil }
+import "github.com/mtawatch/mtawatch/internal/mta"
+
+func trafficRules() []Rule {
+	return []Rule{
+		eachInstance(mailStopped, mta.FindingMailStopped),
+		eachInstance(senderBurst, mta.FindingSenderBurst),
+		eachInstance(mailLoop, mta.FindingMailLoop),
+	}
+}

@@ -1,0 +1,49 @@
+package diagnose
+
+import (
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// mailHeld finds more mail on hold than usual: nobody will deliver it until
+// somebody decides.
+func mailHeld(c *Case, in *Instance) []Candidate {
+	q := queueNamed(in, "hold")
+	if q == nil {
+		return nil
+	}
+	n, ok := q.Messages.Value()
+	r, usual := q.Messages.Up(), q.Messages.Range()
+	if !ok || usual.LearnedFrom < enoughPast || !r.Noted() || n < 2*usual.Middle+5 || n <= usual.High {
+		return nil
+	}
+	k := Candidate{Need: 2 * time.Minute, Clear: 5 * time.Minute, Family: "hold", Rank: RankGrowth}
+	k.Code, k.Instance, k.Subject = mta.FindingMailHeld, in.Name, q.Name
+	k.Severity, k.Confidence, k.Score = mta.SeverityInfo, 0.85, score(r)
+	if r.Strange() && n >= 100 && n >= 10*usual.Middle {
+		k.Severity = mta.SeverityWarning
+	}
+	k.Since = sinceOr(q.Messages.Since(r), c.Now)
+	k.Title = amountOf(n, "message") + " on hold" + onHost(in.Name) + " (normal for now is " + amount(usual.Low) + "-" + amount(usual.High) + ")"
+	k.Cause = "a rule, a filter or a person has put mail on hold; it waits there until somebody releases or deletes it."
+	k.Evidence = []mta.Evidence{reading(q.Messages, seriesOf("mta_queue_messages", "instance", in.Name, "queue", q.Name), amountOf(n, "message")+" on hold")}
+	k.Explain = func(m *mta.Finding) {
+		if texts := lines(c.Facts.Warnings(in.Name, c.Now.Add(-time.Hour)), 3, func(w *Warning) bool { return contains(w.Text, "hold", "HOLD", "quarantine") }); len(texts) > 0 {
+			m.Evidence = append(m.Evidence, mta.Evidence{Text: "what the mail server says", Lines: texts})
+		}
+		m.Advice = append(m.Advice, "see what it is: `mtawatch queue`; the log line of the arrival names the rule that held it")
+		switch software(c, in.Name) {
+		case "postfix":
+			m.Advice = append(m.Advice, "list them: `postqueue -p | grep '^[0-9A-Za-z]*!'`; read one: `postcat -vq ID`; release one: `postsuper -H ID`; delete one: `postsuper -d ID`")
+		case "exim":
+			m.Advice = append(m.Advice, "list frozen mail: `exim -bp | grep frozen`; read one: `exim -Mvh ID`; thaw one: `exim -Mt ID`; remove one: `exim -Mrm ID`")
+		case "sendmail":
+			m.Advice = append(m.Advice, "list quarantined mail: `mailq -qQ`; release: `sendmail -Q -qI ID`")
+		case "opensmtpd":
+			m.Advice = append(m.Advice, "let it go: `smtpctl resume mta`, `smtpctl resume mda`; one envelope: `smtpctl resume envelope ID`")
+		}
+		m.Avoid = append(m.Avoid, "do not release all at once: what was held for a reason (spam of a compromised account) would go out")
+	}
+	return []Candidate{k}
+}

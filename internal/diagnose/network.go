@@ -1,0 +1,217 @@
+package diagnose
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/detect"
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// pathCauses are how deliveries fail when the network is broken.
+var pathCauses = [...]mta.Cause{mta.CauseUnreachable, mta.CauseConnectTimeout, mta.CauseConnectRefused, mta.CauseReplyTimeout, mta.CauseConnectionLost}
+
+func isPath(c mta.Cause) bool {
+	for _, p := range pathCauses {
+		if c == p {
+			return true
+		}
+	}
+	return false
+}
+
+// networkReading is what speaks against the network.
+type networkReading struct {
+	places   int // destinations that fail for it
+	failed   float64
+	attempts float64
+	window   time.Duration
+	cause    mta.Cause // the most frequent
+	most     bool      // most of the instance's mail is concerned
+	probe    bool      // our own question to the resolver finds no route
+}
+
+// networkBroken finds that the way out is broken: several destinations that
+// have nothing to do with each other cannot be reached, while names resolve.
+func networkBroken(c *Case, in *Instance, list []failing) (Candidate, bool) {
+	r, ok := readNetwork(c, in, list)
+	if !ok {
+		return Candidate{}, false
+	}
+	k := Candidate{Need: 20 * time.Second, Clear: 2 * time.Minute, Family: "path", Rank: RankDirect}
+	k.Code, k.Instance, k.Reason = mta.FindingNetworkBroken, in.Name, r.cause
+	k.Severity, k.Confidence = mta.SeverityWarning, 0.85
+	k.Title = amountOf(float64(r.places), "destination") + " cannot be reached"
+	k.Cause = "several destinations that have nothing to do with each other cannot be reached (" + inWords(r.cause) + "): a part of the network between is broken."
+	if r.most || r.probe {
+		k.Severity, k.Confidence = mta.SeverityCritical, 0.95
+		k.Title = "the network is broken: no way out for mail"
+		k.Cause = "most destinations cannot be reached (" + inWords(r.cause) + "): the fault is this host's network, its firewall or its provider, not theirs."
+	}
+	if r.window > 0 {
+		k.Title += "; " + ofAll(r.failed, r.attempts, r.window)
+	}
+	k.Since = networkSince(c, in, list, r)
+	if r.probe {
+		k.Evidence = append(k.Evidence, probeEvidence(c, "dns", "our own question to the resolver finds no way either"))
+	}
+	for _, cause := range pathCauses {
+		if g := in.Causes[cause]; r.window > 0 && total(g, r.window) >= 1 {
+			k.Evidence = append(k.Evidence, countReading(g, seriesOf("mta_delivery_attempts_total", "instance", in.Name, "cause", cause.String()),
+				amountOf(total(g, r.window), "attempt")+" failed with "+cause.String()+" in "+span(r.window), r.window))
+		}
+	}
+	k.Explain = func(m *mta.Finding) { explainNetwork(c, in, list, m) }
+	return k, true
+}
+
+func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
+	r := networkReading{probe: probeFails(c) && noRoute(c, in)}
+	if _, _, n := commonRelay(list); n >= 2 && n*2 > len(list) {
+		return r, false // one mail exchanger, not the network
+	}
+	for i := range list {
+		if isPath(list[i].cause) {
+			r.places++
+			if list[i].dest.Name == otherDestinations {
+				r.places++
+			}
+			r.window = max(r.window, list[i].window)
+		}
+	}
+	enough := r.places >= 3
+	for _, d := range [...]time.Duration{30 * time.Second, time.Minute, 5 * time.Minute} {
+		n, all, cause := pathFailures(in, d)
+		if enough && d == r.window || d == 5*time.Minute && r.cause == mta.CauseNone {
+			r.cause = cause
+		}
+		places := failedAt(c, in, d, isPath)
+		if mostFail(c, in, n, all, places, cause, d) {
+			r.window, r.failed, r.attempts, r.cause, r.places, r.most = d, n, all, cause, max(r.places, places), true
+			return r, true
+		}
+	}
+	if !enough {
+		if r.probe && r.cause == mta.CauseNone {
+			r.cause = mta.CauseUnreachable
+		}
+		return r, r.probe
+	}
+	r.failed, r.attempts, r.cause = pathFailures(in, r.window)
+	return r, true
+}
+
+// probeFails reports whether our own question to the resolver fails.
+func probeFails(c *Case) bool {
+	v, ok := c.Probes["dns"].Value()
+	return ok && v <= 0
+}
+
+// noRoute reports whether it is the network by which the resolver's answers
+// fail: the question says so, or far more connections fail than names.
+func noRoute(c *Case, in *Instance) bool {
+	if p, ok := c.Facts.Probe("dns"); ok && !p.OK && contains(strings.ToLower(p.Text), "unreachable", "no route to host", "network is down") {
+		return true
+	}
+	n, all, _ := pathFailures(in, 5*time.Minute)
+	dns := total(in.Causes[mta.CauseDNSFailure], 5*time.Minute)
+	return n >= 5 && n >= 2*dns && n >= 0.5*all && failedAt(c, in, 5*time.Minute, isPath) >= 2
+}
+
+// pathFailures adds up the failures of the path, and names the most frequent.
+func pathFailures(in *Instance, d time.Duration) (n, all float64, cause mta.Cause) {
+	best := 0.0
+	for _, p := range pathCauses {
+		x := total(in.Causes[p], d)
+		if n += x; x > best {
+			best, cause = x, p
+		}
+	}
+	return n, total(in.Attempts, d), cause
+}
+
+// mostFail is the verdict over all destinations together: nearly nothing
+// gets through, at several destinations, and that is not the habit.
+func mostFail(c *Case, in *Instance, n, all float64, places int, cause mta.Cause, d time.Duration) bool {
+	least, share := 5.0, 0.8
+	if learnedLittle(in.Attempts) {
+		least, share = 10, 0.95
+	}
+	if d < time.Minute {
+		least, share = 2*least, 0.95
+	}
+	if n < least || places < 2 {
+		return false
+	}
+	want := 0.0
+	for _, p := range pathCauses {
+		x, _ := in.Causes[p].Expected(d)
+		want += x
+	}
+	if usual, ok := in.Attempts.Expected(d); ok && usual > 0 && want/usual > 0.4 {
+		return false
+	}
+	switch {
+	case n >= share*all && (places >= 3 || places >= 2 && busyDestinations(in, d) <= 2):
+		return true
+	case cause == mta.CauseUnreachable && n >= 0.5*all && places >= 3: // the kernel's own word
+		return in.Sent.Last().IsZero() || c.Now.Sub(in.Sent.Last()) >= 30*time.Second
+	}
+	return false
+}
+
+// busyDestinations counts the destinations to which attempts were made.
+func busyDestinations(in *Instance, d time.Duration) int {
+	n := 0
+	for _, dest := range in.Destinations {
+		if total(dest.Attempts, d) >= 1 {
+			n++
+		}
+	}
+	return n
+}
+
+func networkSince(c *Case, in *Instance, list []failing, r networkReading) time.Time {
+	since := c.Now
+	for i := range list {
+		if isPath(list[i].cause) {
+			since = earliest(since, list[i].since(c))
+		}
+	}
+	var strangest detect.Rarity
+	for _, p := range pathCauses {
+		if g := in.Causes[p]; g.Up().L > strangest.L {
+			strangest = g.Up()
+			since = earliest(since, g.Since(strangest))
+		}
+	}
+	if since.Equal(c.Now) {
+		return c.Now.Add(-r.window)
+	}
+	return since
+}
+
+func explainNetwork(c *Case, in *Instance, list []failing, m *mta.Finding) {
+	var where []string
+	var said []Failure
+	for i := range list {
+		if isPath(list[i].cause) {
+			where = append(where, list[i].name()+" ("+ofAll(list[i].failed, list[i].attempts, list[i].window)+")")
+			said = append(said, list[i].said...)
+		}
+	}
+	if len(where) > 0 {
+		m.Evidence = append(m.Evidence, fact("fail beyond their habit: "+names(where, 6)))
+	}
+	m.Evidence = append(m.Evidence, replyEvidence(said, 4)...)
+	if p, ok := c.Facts.Probe("dns"); ok && p.OK {
+		m.RuledOut = append(m.RuledOut, "our own resolver answers ("+cut(p.Target, 80)+")")
+	} else if v, known := c.Probes["dns"].Value(); known && v > 0 {
+		m.RuledOut = append(m.RuledOut, "our own resolver answers")
+	}
+	m.RuledOut = append(m.RuledOut, healthyOthers(in, "")...)
+	m.Advice = append(m.Advice, "see whether this host has a way out: `ip route`, `ip -br address`, `ping` the gateway, then an address outside",
+		"try port 25 to a large provider: `nc -vz -w 10 gmail-smtp-in.l.google.com 25`; if other ports work and 25 does not, a firewall or your provider blocks it: `nft list ruleset`, then ask the provider",
+		"see how far it goes: `mtr -T -P 25 HOST`; if only IPv6 fails, see `ip -6 route`")
+	m.Avoid = append(m.Avoid, noFlush, "do not restart the mail server: it keeps the mail and tries again by itself")
+}
