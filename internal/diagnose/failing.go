@@ -130,14 +130,18 @@ func (f *failing) carries() bool {
 // hurts reports whether less mail gets through than should by now. Old
 // undeliverable mail is tried again in waves, and fails beside what succeeds as ever.
 func (f *failing) hurts(in *Instance) bool {
-	d := max(f.window, 5*time.Minute)
-	k, n, ok := f.dest.Ratio.Sum(d)
+	d := f.window
 	want, known := f.dest.Attempts.Expected(d)
+	if d < 5*time.Minute && want < 6 {
+		d = 5 * time.Minute
+		want, _ = f.dest.Attempts.Expected(d)
+	}
+	k, n, ok := f.dest.Ratio.Sum(d)
 	if !ok || !known || learnedLittle(f.dest.Attempts) {
 		return f.dest.Name != otherDestinations || f.share() >= 0.95
 	}
 	want *= 1 - f.usual
-	if came, usual, ok := arrivalsNow(in, d); ok && usual >= 5 {
+	if came, usual, ok := arrivalsNow(in, max(d, 5*time.Minute)); ok && usual >= 5 {
 		want *= max(0.3, min(20, came/usual))
 	}
 	part := 0.85

@@ -163,19 +163,26 @@ func mostFail(c *Case, in *Instance, n, all float64, places int, cause mta.Cause
 // littleSent reports whether far less is delivered than should be by now. A
 // wave of old mail that is tried again fails beside what goes out as ever.
 func littleSent(in *Instance, d time.Duration) bool {
-	_, sent, ok := in.Sent.Sum(d)
-	want, known := in.Sent.Expected(d)
-	if !ok {
-		return false
-	}
-	if !known || learnedLittle(in.Sent) {
+	if learnedLittle(in.Sent) {
+		sent := total(in.Sent, d)
 		return sent < 1 || sent <= 0.05*total(in.Attempts, d)
 	}
-	if want < 3 { // too quiet an hour: nothing at all for long
-		long, _ := in.Sent.Expected(30 * time.Minute)
-		return sent < 1 && long >= 3 && total(in.Sent, 30*time.Minute) < 0.3*long
+	for _, w := range [...]time.Duration{d, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute} {
+		want, known := in.Sent.Expected(w)
+		_, sent, ok := in.Sent.Sum(w)
+		if !known || !ok {
+			return false
+		}
+		if w < d || want < 4 {
+			continue // too quiet an hour for so short a time
+		}
+		part := 0.4
+		if w < 5*time.Minute {
+			part = 0.2
+		}
+		return sent <= part*want
 	}
-	return sent <= 0.4*want
+	return false
 }
 
 // busyDestinations counts the destinations to which attempts were made.
