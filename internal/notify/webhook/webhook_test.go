@@ -122,7 +122,7 @@ func TestTooSlow(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // or the server does not see that the client leaves
-		cancel() // the time is up while the answer is awaited
+		cancel()                           // the time is up while the answer is awaited
 		<-r.Context().Done()
 	}))
 	defer srv.Close()
