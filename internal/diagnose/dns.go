@@ -68,14 +68,14 @@ func readDNS(c *Case, in *Instance, list []failing) dnsReading {
 	for _, d := range [...]time.Duration{time.Minute, 5 * time.Minute} {
 		n := total(dns, d)
 		_, all, known := in.Attempts.Sum(d)
-		if !known || n < 5 || habitual(in, mta.CauseDNSFailure, n, all, d) {
+		if !known || n < 5 || n > all || habitual(in, mta.CauseDNSFailure, n, all, d) {
 			continue
 		}
 		few := 1
 		if r.answered {
 			few = 2
 		}
-		if n >= 0.5*all && failedAt(c, in, d, isDNS) > few || r.places >= 3 && n >= 10 {
+		if n >= 0.5*all && littleSent(in, d) && failedAt(c, in, d, isDNS) > few || r.places >= 3 && n >= 10 {
 			r.window, r.failed, r.attempts = d, n, all
 			return r
 		}

@@ -96,7 +96,10 @@ func failsNow(in *Instance, d *Destination) (failing, bool) {
 		}
 		f.window, f.failed, f.attempts = l.window, k, n
 		f.usual, f.known = d.Ratio.Expected(l.window)
-		if f.share() >= f.usual+l.beyond && f.rarity.Strange() {
+		if !f.lasts() || !f.hurts(in) {
+			continue
+		}
+		if f.share() >= f.usual+l.beyond && f.rarity.Strange() && f.carries() {
 			return f, true
 		}
 		if l.window > time.Minute && f.allFailed(in) {
@@ -105,6 +108,50 @@ func failsNow(in *Instance, d *Destination) (failing, bool) {
 		}
 	}
 	return f, false
+}
+
+// lasts reports whether what a long window shows still goes on.
+func (f *failing) lasts() bool {
+	if f.window <= 5*time.Minute {
+		return true
+	}
+	k, n, ok := f.dest.Ratio.Sum(5 * time.Minute)
+	return ok && k >= 1 && (n < 3 || k >= (f.usual+0.15)*n)
+}
+
+// carries reports whether the numbers of the window carry the verdict by
+// themselves: two of five are no outage where the long run is a little worse.
+func (f *failing) carries() bool {
+	n := f.attempts
+	far := math.Asin(math.Sqrt((f.failed+0.375)/(n+0.75))) - math.Asin(math.Sqrt(f.usual))
+	return 2*math.Sqrt(n+0.5)*far/math.Sqrt(1+0.02*(n-1)) >= 4.5
+}
+
+// hurts reports whether less mail gets through than should by now. Old
+// undeliverable mail is tried again in waves, and fails beside what succeeds as ever.
+func (f *failing) hurts(in *Instance) bool {
+	d := f.window
+	want, known := f.dest.Attempts.Expected(d)
+	if d < 5*time.Minute && want < 6 {
+		d = 5 * time.Minute
+		want, _ = f.dest.Attempts.Expected(d)
+	}
+	k, n, ok := f.dest.Ratio.Sum(d)
+	if !ok || !known || learnedLittle(f.dest.Attempts) {
+		return f.dest.Name != otherDestinations || f.share() >= 0.95
+	}
+	want *= 1 - f.usual
+	if came, usual, ok := arrivalsNow(in, max(d, 5*time.Minute)); ok && usual >= 5 {
+		want *= max(0.3, min(20, came/usual))
+	}
+	part := 0.85
+	if f.dest.Name == otherDestinations { // many habits in one
+		part = 0.6
+	}
+	if want < 5 {
+		return f.dest.Name != otherDestinations
+	}
+	return n-k <= part*want
 }
 
 // brokeOff is the verdict of a short time: in each third of it mail was
@@ -119,6 +166,10 @@ func brokeOff(dest *Destination) (failing, bool) {
 	least := max(6, math.Ceil(-7/math.Log10(usual+0.05))) // so many by chance are less than one in ten million
 	for _, d := range [...]time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
 		k, n, ok := dest.Ratio.Sum(d)
+		want, _ := dest.Attempts.Expected(d)
+		if want*(1-usual) < 3 {
+			continue // that nothing gets through says little
+		}
 		if ok && n >= least && k >= 0.95*n && eachThird(dest.Failed, d) {
 			f.window, f.failed, f.attempts, f.usual = d, k, n, usual
 			return f, true
@@ -242,7 +293,7 @@ func nameCauses(c *Case, in *Instance, list []failing) {
 		if f.cause = saidCause(f); f.cause != mta.CauseNone {
 			continue
 		}
-		f.cause = takeCause(rest, f.excess())
+		f.cause = takeCause(rest, f)
 	}
 }
 
@@ -263,20 +314,37 @@ func grownCauses(in *Instance, d time.Duration) *[mta.NumCauses]float64 {
 	return &g
 }
 
-// takeCause gives the cause that grew most and takes from it what a
-// destination explains.
-func takeCause(rest *[mta.NumCauses]float64, excess float64) mta.Cause {
-	best := mta.CauseOther
-	for c := range mta.NumCauses {
-		if c != mta.CauseSuspended && c != mta.CauseNone && rest[c] > rest[best] {
+// takeCause gives the cause that grew most, of those that fit how the
+// destination's mail fails, and takes from it what that explains.
+func takeCause(rest *[mta.NumCauses]float64, f *failing) mta.Cause {
+	best, excess := mta.CauseNone, f.excess()
+	for c := mta.CauseNone + 1; c < mta.NumCauses; c++ {
+		if c != mta.CauseSuspended && f.fits(c) && rest[c] > rest[best] {
 			best = c
 		}
 	}
-	if rest[best] < 0.5*excess && rest[mta.CauseSuspended] > rest[best] {
+	if rest[best] < 0.5*excess && rest[mta.CauseSuspended] > rest[best] && f.fits(mta.CauseSuspended) {
 		best = mta.CauseSuspended
+	}
+	if best == mta.CauseNone {
+		return mta.CauseOther
 	}
 	rest[best] -= min(rest[best], excess)
 	return best
+}
+
+// fits reports whether a cause may be that of the destination's failures:
+// what is put off is not for unknown users, and what cannot be reached is put off.
+func (f *failing) fits(c mta.Cause) bool {
+	deferred, bounced := total(f.dest.Deferred, f.window), total(f.dest.Bounced, f.window)
+	switch c {
+	case mta.CauseUnknownUser, mta.CauseNoSuchDomain, mta.CauseMailboxDisabled, mta.CauseTooBig:
+		return bounced >= deferred
+	case mta.CauseDNSFailure, mta.CauseConnectTimeout, mta.CauseConnectRefused, mta.CauseUnreachable, mta.CauseConnectionLost, mta.CauseReplyTimeout,
+		mta.CauseRateLimited, mta.CauseGreylisted, mta.CauseRemoteUnavailable, mta.CauseMailboxBusy, mta.CauseSuspended:
+		return deferred >= bounced
+	}
+	return true
 }
 
 // saidCause gives the cause that was answered most, of the kind that was

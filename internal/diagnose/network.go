@@ -1,10 +1,10 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/mtawatch/mtawatch/internal/detect"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
@@ -140,7 +140,7 @@ func mostFail(c *Case, in *Instance, n, all float64, places int, cause mta.Cause
 	if d < time.Minute {
 		least, share = 2*least, 0.95
 	}
-	if n < least || places < 2 {
+	if n < least || n > all || places < 2 || !littleSent(in, d) {
 		return false
 	}
 	want := 0.0
@@ -160,6 +160,31 @@ func mostFail(c *Case, in *Instance, n, all float64, places int, cause mta.Cause
 	return false
 }
 
+// littleSent reports whether far less is delivered than should be by now. A
+// wave of old mail that is tried again fails beside what goes out as ever.
+func littleSent(in *Instance, d time.Duration) bool {
+	if learnedLittle(in.Sent) {
+		sent := total(in.Sent, d)
+		return sent < 1 || sent <= 0.05*total(in.Attempts, d)
+	}
+	for _, w := range [...]time.Duration{d, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute} {
+		want, known := in.Sent.Expected(w)
+		_, sent, ok := in.Sent.Sum(w)
+		if !known || !ok {
+			return false
+		}
+		if w < d || want < 4 {
+			continue // too quiet an hour for so short a time
+		}
+		part := 0.4
+		if w < 5*time.Minute {
+			part = 0.2
+		}
+		return sent <= part*want
+	}
+	return false
+}
+
 // busyDestinations counts the destinations to which attempts were made.
 func busyDestinations(in *Instance, d time.Duration) int {
 	n := 0
@@ -171,24 +196,23 @@ func busyDestinations(in *Instance, d time.Duration) int {
 	return n
 }
 
+// networkSince is when the second of the destinations broke off, for the
+// first may have its own trouble; or else when the failures began.
 func networkSince(c *Case, in *Instance, list []failing, r networkReading) time.Time {
-	since := c.Now
+	var begins []time.Time
 	for i := range list {
 		if isPath(list[i].cause) {
-			since = earliest(since, list[i].since(c))
+			begins = append(begins, list[i].since(c))
 		}
 	}
-	var strangest detect.Rarity
-	for _, p := range pathCauses {
-		if g := in.Causes[p]; g.Up().L > strangest.L {
-			strangest = g.Up()
-			since = earliest(since, g.Since(strangest))
-		}
+	if len(begins) >= 2 {
+		slices.SortFunc(begins, time.Time.Compare)
+		return begins[1]
 	}
-	if since.Equal(c.Now) {
-		return c.Now.Add(-r.window)
+	if g := in.Causes[r.cause]; g != nil {
+		return began(c, g, g.Up(), max(r.window, 5*time.Minute))
 	}
-	return since
+	return c.Now.Add(-r.window)
 }
 
 func explainNetwork(c *Case, in *Instance, list []failing, m *mta.Finding) {

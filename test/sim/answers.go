@@ -26,7 +26,7 @@ var answers = [mta.NumCauses]answer{
 	mta.CauseConnectRefused:    {dsn: "4.4.1", reply: "connect to %host:25: Connection refused", away: true},
 	mta.CauseUnreachable:       {dsn: "4.4.1", reply: "connect to %host:25: Network is unreachable", away: true},
 	mta.CauseRemoteUnavailable: {dsn: "4.3.0", reply: "host %host said: 451 4.3.0 Temporary system problem. Try again later (in reply to end of DATA command)"},
-	mta.CauseRateLimited:       {dsn: "4.7.1", reply: "host %host said: 451 4.7.1 Too many messages from your server, slow down and try again later (in reply to RCPT TO command)"},
+	mta.CauseRateLimited:       {dsn: "4.7.1", reply: "host %host said: 451 4.7.1 You are sending too fast, slow down (in reply to RCPT TO command)"},
 	mta.CauseGreylisted:        {dsn: "4.2.0", reply: "host %host said: 450 4.2.0 <%to>: Recipient address rejected: Greylisted, please try again in 5 minutes (in reply to RCPT TO command)"},
 	mta.CauseBlocked:           {dsn: "5.7.1", reply: "host %host said: 554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.example.net (in reply to RCPT TO command)"},
 	mta.CauseContent:           {dsn: "5.7.1", reply: "host %host said: 550 5.7.1 Message rejected: it looks like spam (in reply to end of DATA command)"},

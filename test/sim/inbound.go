@@ -179,11 +179,10 @@ func (h *Host) visitBadly(open float64) int {
 	}
 	n := h.d.poisson(a.rate * h.dt * open)
 	// The kernel takes no more than process limit and accept queue hold.
-	if room := in.limit + in.backlog + 1 - in.live(); a.hold > 60 && n > room {
+	stay := a.hold / h.dt * (1 - math.Exp(-h.dt/a.hold))
+	if room := int(float64(in.limit+in.backlog+1-in.live()) / stay); n > room {
 		room = max(0, room)
-		if room < n {
-			in.overflows += int64(n - room)
-		}
+		in.overflows += int64(n - room)
 		n = room
 	}
 	if n == 0 {
