@@ -5,6 +5,9 @@
 // measure: parse, belt, queue, daemon, sockets; none measures all. BENCH_BYTES,
 // BENCH_MESSAGES and BENCH_SECONDS change the sizes (1 GB, 100000, 60).
 //
+// "judge" stands alone: it runs simulated hosts through judgement and prints
+// what was missed, misnamed and made up; "judge -h" tells its flags.
+//
 // CPU time is user and system time of the measured process as the kernel
 // counts it; wall time on a shared machine says little.
 package main
@@ -42,6 +45,13 @@ type row struct{ what, ours, peer, ratio, wanted string }
 const socketsDir = "bench/sockets"
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "judge" {
+		if err := judge(os.Args[2:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+			os.Exit(2)
+		}
+		return
+	}
 	flag.Parse()
 	if dir := os.Getenv(countVar); dir != "" {
 		if err := count(dir); err != nil {

@@ -87,7 +87,12 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	g.Go(func() error { return collect(ctx, belt) })
 	g.Go(func() error { return pipeline.Run(ctx, live) })
 	log.Info("started", "data", cfg.DataDir, "interval", cfg.Interval)
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	return ended(g.Wait(), cfg, log)
+}
+
+// ended says that the end was orderly, when it was.
+func ended(err error, cfg config.Config, log *slog.Logger) error {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	log.Info("stopped; what was counted is stored", "data", cfg.DataDir)

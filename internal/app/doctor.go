@@ -34,6 +34,9 @@ func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 	d.sockets(ctx, instances)
 	d.processes(instances)
 	d.store()
+	for _, i := range s.imports.running() {
+		d.ok("import", fmt.Sprintf("reading the rotated pieces of %s: %d of %d done", i.Source, i.FilesDone, i.Files))
+	}
 	for _, spot := range s.belt.Status(time.Now()).Blind {
 		if spot.Kind == mta.BlindNotUnderstood || spot.Kind == mta.BlindSilent || spot.Kind == mta.BlindLost {
 			d.bad(spot.Source, spot.Text, spot.Advice)

@@ -63,6 +63,9 @@ type importPlan struct {
 
 // running gives the imports that are under way.
 func (im *importer) running() []view.Import {
+	if im == nil {
+		return nil // a look imports nothing
+	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	var list []view.Import

@@ -252,7 +252,8 @@ func TestExpectShare(t *testing.T) {
 
 func TestBetween(t *testing.T) {
 	a, b := Expectation{Middle: 10, Low: 8, Neff: 1, Tau2: 0.1, OK: true}, Expectation{Middle: 20, Low: 12, Neff: 3, Tau2: 0.1, OK: true}
-	want := Expectation{Middle: 12.5, Low: 9, Neff: 1.5, Tau2: 0.1, OK: true}
+	jump := edge * math.Log(21.0/11)
+	want := Expectation{Shape: jump * jump, Middle: 12.5, Low: 9, Neff: 1.5, Tau2: 0.1, OK: true}
 	if got := a.Between(b, 0.25); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

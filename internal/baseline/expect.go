@@ -12,6 +12,7 @@ type Expectation struct {
 	Low    float64 // a cautious one: the lower quartile of the like hours
 	Neff   float64 // how much is known: the likeness of the same hours of past days, added up
 	Tau2   float64 // variance of one hour from a like hour of another day, log scale; 0: not learned
+	Shape  float64 // variance for not knowing when between two hours of different level the change comes
 	OK     bool
 }
 
@@ -22,6 +23,7 @@ const (
 	tau         = 0.35
 	tauWeight   = 5
 	maxVariance = 0.36
+	edge        = 0.2 // of a jump between two hours, on the log scale, is in doubt
 )
 
 // Variance is that of the expectation itself, on the log scale.
@@ -31,9 +33,9 @@ func (e Expectation) Variance() float64 {
 		t2 = tau * tau
 	}
 	if e.Neff <= t2/maxVariance {
-		return maxVariance
+		return maxVariance + e.Shape
 	}
-	return t2 / e.Neff
+	return t2/e.Neff + e.Shape
 }
 
 // Between gives the expectation at a moment between two hours' middles:
@@ -45,7 +47,9 @@ func (e Expectation) Between(next Expectation, share float64) Expectation {
 	case !next.OK:
 		return e
 	}
+	jump := edge * math.Log((math.Abs(next.Middle)+1)/(math.Abs(e.Middle)+1))
 	return Expectation{
+		Shape:  jump * jump,
 		Middle: e.Middle + (next.Middle-e.Middle)*share,
 		Low:    e.Low + (next.Low-e.Low)*share,
 		Neff:   e.Neff + (next.Neff-e.Neff)*share,

@@ -63,6 +63,21 @@ postfix-out  postfix 3.7.11
 what is normal is learned from 26 h
 mtawatch v0.1.0, pid 4711, up 3h, 41 MB of memory
 `},
+	{name: "a blind spot is told once", args: "status", status: 3, change: func(s *source) {
+		judgedStatus(s, mta.Finding{Code: mta.FindingBlindSpot, Severity: mta.SeverityWarning, Subject: "/var/log/mail.log", Title: "the log is missing", Since: noon})
+		s.status.Instances, s.status.Learned = nil, 0
+		s.status.Blind = []mta.BlindSpot{{Source: "/var/log/mail.log", Kind: mta.BlindMissing, Since: noon, Text: "it is not there", Advice: "look for it"}}
+	}, want: `UNKNOWN: /var/log/mail.log: it is not there (and 1 more)
+
+  to do: see 'mtawatch doctor', or name the mail server under 'instances' in the configuration
+
+what is normal is not known yet; until it is, only direct evidence makes findings
+mtawatch v0.1.0, pid 4711, up 3h, 41 MB of memory
+
+1 blind spot
+  /var/log/mail.log is missing, since 12:00:00: it is not there
+    to do: look for it
+`},
 	{name: "brief, a warning and a note", args: "status --brief", status: 1, change: func(s *source) {
 		judgedStatus(s, openOf(pastFinding()), severe(goneFinding(), mta.SeverityInfo))
 	}, want: "WARNING: example.net does not answer, since 09:00:00 (3h) | queue=12;;;0 sent=340;;;0 deferred=11;;;0 bounced=1;;;0 connections=5;;;0 findings_critical=0;;;0 findings_warning=1;;;0\n"},
@@ -137,7 +152,7 @@ CRITICAL  11:56:00  open, 4m  job-controller-down  f-12  the job controller of p
 
 postfix-out: oldest message 2h 5m, in deferred; table read 30s ago
               T  5  5+  USUAL  OLDEST  LAST REASON
-TOTAL        13  3  10           2h 5m
+TOTAL        13  3  10          2h 5m
 example.net  11  1  10    1-4   2h 5m  timed ?[31mout
 (other)       2  2   0
 `},

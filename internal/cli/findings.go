@@ -134,8 +134,11 @@ func (t *tool) findingShort(now time.Time, f *mta.Finding) {
 	t.item("since", []string{sinceText(now, f)})
 	t.item("why", nonEmpty(clean(f.Cause)))
 	var list []string
-	for i := range f.Evidence[:min(len(f.Evidence), shownEvidence)] {
-		list = append(list, evidenceText(now, &f.Evidence[i]))
+	for i := range f.Evidence {
+		e := &f.Evidence[i]
+		if len(list) < shownEvidence && e.Text != strings.TrimSuffix(f.Cause, ".") {
+			list = append(list, evidenceText(now, e))
+		}
 	}
 	t.item("evidence", list)
 	t.item("to do", cleanAll(f.Advice))

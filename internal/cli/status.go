@@ -124,6 +124,13 @@ func (t *tool) headline(s *view.Status) string {
 	return t.out.in(red, "CRITICAL") + ": " + told + andMore(more)
 }
 
+// toldBelow reports whether a finding is only that of a blind spot, which
+// stands at the end of a status by itself.
+func toldBelow(s *view.Status, f *mta.Finding) bool {
+	return f.Code == mta.FindingBlindSpot && f.Severity != mta.SeverityCritical &&
+		slices.ContainsFunc(s.Blind, func(b mta.BlindSpot) bool { return b.Source == f.Subject })
+}
+
 func andMore(n int) string {
 	if n <= 0 {
 		return ""
@@ -134,6 +141,9 @@ func andMore(n int) string {
 func (t *tool) statusText(s *view.Status) {
 	t.out.line(t.headline(s))
 	for i := range s.Findings {
+		if toldBelow(s, &s.Findings[i]) {
+			continue
+		}
 		t.out.line("")
 		t.findingShort(s.Time, &s.Findings[i])
 	}
@@ -146,6 +156,7 @@ func (t *tool) statusText(s *view.Status) {
 		t.out.line("  to do: see 'mtawatch doctor', or name the mail server under 'instances' in the configuration")
 	}
 	t.sourcesText(s)
+	t.importsText(s)
 	t.daemonText(s)
 	t.blindText(s)
 }

@@ -31,14 +31,16 @@ func (g *Signal) expectOver(span float64) baseline.Expectation {
 	for k := range n {
 		e := g.expect(hours * (float64(k) + 0.5) / float64(n))
 		if e.OK {
-			sum.Middle, sum.Low, sum.Neff, sum.Tau2 = sum.Middle+e.Middle, sum.Low+e.Low, sum.Neff+e.Neff, sum.Tau2+e.Tau2
+			sum.Middle, sum.Low, sum.Neff = sum.Middle+e.Middle, sum.Low+e.Low, sum.Neff+e.Neff
+			sum.Tau2, sum.Shape = sum.Tau2+e.Tau2, sum.Shape+e.Shape
 			known++
 		}
 	}
 	if known == 0 {
 		return baseline.Expectation{}
 	}
-	return baseline.Expectation{Middle: sum.Middle / known, Low: sum.Low / known, Neff: sum.Neff / known, Tau2: sum.Tau2 / known, OK: true}
+	return baseline.Expectation{Middle: sum.Middle / known, Low: sum.Low / known, Neff: sum.Neff / known, Tau2: sum.Tau2 / known,
+		Shape: sum.Shape / known, OK: true}
 }
 
 // prepare makes what is expected of each window, once a minute.

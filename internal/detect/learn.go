@@ -252,6 +252,23 @@ func (g *Signal) unlearn() {
 	}
 }
 
+// relearn takes the level of a long incident for the level, where it is still
+// strange: the hours since are used, those before it no longer.
+func (g *Signal) relearn(since baseline.Hour) {
+	if !g.strangest(up).Noted() && !g.strangest(down).Noted() {
+		return
+	}
+	for i := range g.past.Len() {
+		r := g.past.At(i)
+		if old := r.Hour < since; r.Marked != old {
+			g.past.Mark(r.Hour, old)
+			g.kept.day(r.Hour.Day())
+		}
+	}
+	g.cur.bad = 0
+	g.loaded()
+}
+
 func (g *Signal) unlearnHour(h baseline.Hour, d int) {
 	i, ok := g.past.Find(h)
 	if !ok {

@@ -44,6 +44,7 @@ type clock struct {
 type incident struct {
 	open       bool
 	since, end time.Time
+	settled    bool // it outlasted learnAtMost, and its level was taken as the level
 }
 
 // learnAtMost is for how long an open incident keeps the level from being learned.
@@ -102,6 +103,15 @@ func (s *Set) Begin(t time.Time) {
 	s.steps++
 	s.elapsed = min(dt, 1.5*s.step)
 	s.advance(t)
+	if i := &s.incident; i.open && !i.settled && !s.suspended() {
+		i.settled = true
+		if t.Sub(i.since) < learnAtMost+reopens { // else that was done before a restart
+			h, _ := baseline.HourOf(i.since, s.cfg.Location)
+			for _, g := range s.active {
+				g.relearn(h)
+			}
+		}
+	}
 	s.turn(t.Add(-time.Duration(s.elapsed / 2 * float64(time.Second))))
 	s.settle()
 }
@@ -210,7 +220,7 @@ func (s *Set) Incident(open bool) {
 		return
 	}
 	if s.incident.since.IsZero() || s.now.Sub(s.incident.end) > reopens {
-		s.incident.since = s.now
+		s.incident.since, s.incident.settled = s.now, false
 	}
 	for _, g := range s.active {
 		g.unlearn()

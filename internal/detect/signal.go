@@ -72,8 +72,6 @@ const (
 	trailLen  = trailPast + 2
 )
 
-const day = 24 * time.Hour
-
 // needed is the history below which statistical rules are silent.
 const needed = 6 * time.Hour
 
@@ -248,7 +246,8 @@ func (g *Signal) push(x, n float32) {
 	}
 }
 
-// resum makes the sums anew, so that rounding does not add up.
+// resum makes the sums anew, so that rounding does not add up. It is called
+// before the present step is pushed.
 func (g *Signal) resum() {
 	s := g.set
 	for i := range g.win {
@@ -257,7 +256,7 @@ func (g *Signal) resum() {
 			continue
 		}
 		w.sum, w.sumN, w.known = 0, 0, 0
-		for k := range p.n {
+		for k := 1; k <= p.n; k++ {
 			at := s.back(k)
 			if v := g.ring[at]; v == v {
 				w.sum += float64(v)

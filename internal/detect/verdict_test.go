@@ -151,8 +151,12 @@ func TestIncidentIsLearnedAfterADay(t *testing.T) {
 	set.Incident(true)
 	run(set, now, 30*time.Hour, step10, func(now time.Time) { g.SetCount(src.count(now, 10, 3)) })
 	n := g.past.Len()
-	if g.past.At(n-1).Marked || !g.past.At(n-20).Marked {
-		t.Errorf("after 30 hours: the last hour marked %v, one of the first day %v", g.past.At(n-1).Marked, g.past.At(n-20).Marked)
+	if g.past.At(n-1).Marked || g.past.At(n-20).Marked || !g.past.At(n-40).Marked {
+		t.Errorf("after 30 hours: the last hour marked %v, one of the first day %v, one before it %v",
+			g.past.At(n-1).Marked, g.past.At(n-20).Marked, g.past.At(n-40).Marked)
+	}
+	if e, ok := g.Expected(time.Hour); !ok || e < 2*src.rate(set.now) || g.Up().Strange() {
+		t.Errorf("expected %v, at a level of %v: %+v", e, 3*src.rate(set.now), g.Up())
 	}
 }
 
@@ -190,12 +194,12 @@ func TestClocksGoBack(t *testing.T) {
 	set := New(Config{Location: berlin})
 	g := set.Signal("x", Count)
 	local := func(now time.Time) float64 { // people's hours: busy from 8 to 18
-		if h := now.In(berlin).Hour(); h >= 8 && h < 18 {
-			return 100
-		}
-		return 5
+		n := now.In(berlin)
+		h := float64(n.Hour()) + float64(n.Minute())/60
+		return 5 + 95*max(0, min(1, h-7, 19-h)) // they come and go within an hour
 	}
-	feed := func(now time.Time) { g.SetCount(local(now) + float64(now.Unix()/10%3)) }
+	src := newSource(11, 1, 0)
+	feed := func(now time.Time) { g.SetCount(poisson(src.rng, local(now))) }
 	now := run(set, time.Date(2026, 10, 5, 0, 0, 0, 0, berlin), 20*24*time.Hour, time.Minute, feed)
 	run(set, now, 48*time.Hour, time.Minute, func(now time.Time) {
 		if up, down := g.Up(), g.Down(); up.Strange() || down.Strange() {

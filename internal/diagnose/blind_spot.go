@@ -140,6 +140,9 @@ func logFails(c *Case, l *Log) (Candidate, bool) {
 // silentWhileMoving finds the contradiction: clients come and go as usual,
 // and the log says nothing. Then the log is at fault, not the mail.
 func silentWhileMoving(c *Case, l *Log) (Candidate, bool) {
+	if c.LogOnly {
+		return Candidate{}, false
+	}
 	opened, d, ok := movingSilence(c, l)
 	if !ok || !served(c) {
 		return Candidate{}, false

@@ -26,6 +26,7 @@ type Case struct {
 	Probes       map[string]*detect.Signal // by name: Gauge, 1 while the probe succeeds, 0 while it fails
 	Sources      []mta.SourceCount         // largest first
 	SourcesKnown bool
+	LogOnly      bool  // all of it was rebuilt from log lines: their silence is no contradiction to what is measured
 	Facts        Facts // never nil; NoFacts where only series are known
 }
 

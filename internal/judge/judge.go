@@ -81,9 +81,14 @@ func (e *Engine) judge(now time.Time) []alert.Change {
 	return e.book.Step(now, e.found)
 }
 
-// harmed reports whether something is open that must not be learned as normal.
+// harmed reports whether something is open that must not be learned as
+// normal. What mtawatch itself cannot see may last for good, and says nothing
+// of what it does see.
 func (e *Engine) harmed() bool {
 	for _, f := range e.book.Open() {
+		if f.Code.Sign() == mta.SignMonitor {
+			continue
+		}
 		if f.Severity == mta.SeverityWarning || f.Severity == mta.SeverityCritical {
 			return true
 		}

@@ -82,7 +82,7 @@ func (m *model) feed(r *mta.Reading) {
 		f.round = m.round
 		m.value(f, s.Value)
 	}
-	m.Sources, m.SourcesKnown = r.Sources, r.SourcesKnown
+	m.Sources, m.SourcesKnown, m.LogOnly = r.Sources, r.SourcesKnown, r.LogOnly
 	for _, p := range m.ports {
 		p.settle(m)
 	}

@@ -3,7 +3,6 @@ package meter
 import (
 	"cmp"
 	"encoding/json"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -154,15 +153,20 @@ func (r *senderRow) sum(first int64) (t senderCell) {
 }
 
 func (s *senders) prune() {
-	weight := func(r *senderRow) float64 {
-		r.roll(hourOf(s.now))
-		return r.habit*senderMemory + float64(r.sum(slotOf(s.now)-senderSlots).messages)
+	type weighed struct {
+		key    senderKey
+		weight float64
 	}
-	keys := slices.SortedFunc(maps.Keys(s.byKey), func(a, b senderKey) int {
-		return cmp.Or(cmp.Compare(weight(s.byKey[a]), weight(s.byKey[b])), cmp.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
+	list := make([]weighed, 0, len(s.byKey))
+	for k, r := range s.byKey {
+		r.roll(hourOf(s.now))
+		list = append(list, weighed{k, r.habit*senderMemory + float64(r.sum(slotOf(s.now)-senderSlots).messages)})
+	}
+	slices.SortFunc(list, func(a, b weighed) int {
+		return cmp.Or(cmp.Compare(a.weight, b.weight), cmp.Compare(a.key.kind, b.key.kind), strings.Compare(a.key.name, b.key.name))
 	})
-	for _, k := range keys[:len(keys)/4] {
-		delete(s.byKey, k)
+	for _, x := range list[:len(list)/4] {
+		delete(s.byKey, x.key)
 	}
 }
 

@@ -10,6 +10,9 @@ type Reading struct {
 	// largest first; bounded. SourcesKnown says that they were read at all.
 	Sources      []SourceCount
 	SourcesKnown bool
+	// LogOnly: all of it was rebuilt from log lines. Nothing was measured
+	// beside them, so no part can contradict another.
+	LogOnly bool
 }
 
 // SourceCount is the present connections of one remote address.

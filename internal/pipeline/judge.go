@@ -174,6 +174,9 @@ func (b *Belt) Adopt(flush func(put func(key string, value []byte), del func(key
 		if lerr := b.judgement.engine.Load(k, v); lerr != nil && err == nil {
 			err = lerr
 		}
+		if b.judgement.at.IsZero() { // an engine that has not stepped takes what it is given for stored
+			b.judgement.unsaved[k] = v
+		}
 	}, func(string) {})
 	return err
 }

@@ -246,7 +246,7 @@ func (b *Belt) pastReading(at time.Time) mta.Reading {
 		}
 	}
 	p.sources = p.sessions.Sources(p.sources[:0], pastSources)
-	return mta.Reading{Tick: mta.Tick{Time: at, Samples: p.samples}, Sources: p.sources, SourcesKnown: len(p.sessions.At(at)) > 0}
+	return mta.Reading{Tick: mta.Tick{Time: at, Samples: p.samples}, Sources: p.sources, SourcesKnown: len(p.sessions.At(at)) > 0, LogOnly: true}
 }
 
 // pastSources is how many remote addresses a reading of the past tells of.

@@ -80,9 +80,10 @@ func CheckName(name string) string {
 // of /etc/resolv.conf, the host is the one that os.Hostname tells.
 type Config struct {
 	Settings
-	ResolvConf string // its path
-	Host       string // the full name of this machine
-	RemotePort uint16 // 0: 25
+	ResolvConf string           // its path
+	Resolvers  []netip.AddrPort // instead of those of ResolvConf
+	Host       string           // the full name of this machine
+	RemotePort uint16           // 0: 25
 }
 
 // Result is what one Step found out.
@@ -277,6 +278,9 @@ func (p *Prober) askDNS(ctx context.Context, now time.Time) mta.Probe {
 }
 
 func (p *Prober) resolvers() ([]netip.AddrPort, error) {
+	if len(p.cfg.Resolvers) > 0 {
+		return p.cfg.Resolvers, nil
+	}
 	b, err := os.ReadFile(p.cfg.ResolvConf)
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // without the file the resolver is on this host: resolv.conf(5)
 		return nil, fmt.Errorf("read resolvers: %w", err)

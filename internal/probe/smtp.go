@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -173,12 +174,11 @@ func exchangers(ctx context.Context, res *net.Resolver, domain string) ([]string
 
 // dialer makes the resolver ask these servers, each once in turn.
 func dialer(servers []netip.AddrPort) func(context.Context, string, string) (net.Conn, error) {
-	next := 0
+	var next atomic.Uint32 // the resolver asks for both kinds of address at once
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		var d net.Dialer
 		if len(servers) > 0 {
-			address = servers[next%len(servers)].String()
-			next++
+			address = servers[int(next.Add(1)-1)%len(servers)].String()
 		}
 		return d.DialContext(ctx, network, address)
 	}

@@ -25,9 +25,17 @@ func (h *Host) count(change func(*counters)) {
 }
 
 func (h *Host) lines(n int) {
-	if !h.w.silent {
-		h.seen.lines += int64(n)
+	if h.w.silent {
+		h.w.touch(int64(n))
+		return
 	}
+	h.seen.lines += int64(n)
+}
+
+// note lets a daemon say something of itself in the log.
+func (h *Host) note(program string, pid int, text string) {
+	h.lines(1)
+	h.cfg.record.say(h, h.somewhere(), program, pid, text)
 }
 
 // refusal is what inbound mail is refused with.

@@ -101,10 +101,11 @@ func namedDestinations(names []string) []*destination {
 	return list
 }
 
-// fates of one attempt.
+// fate is how one attempt ended.
 type fate struct {
-	status mta.Status
-	cause  mta.Cause
+	status  mta.Status
+	cause   mta.Cause
+	untried bool // put off without a try
 }
 
 // fates says how n first or later attempts of a cohort end, by chance. The
@@ -117,7 +118,7 @@ func (x *destination) fates(d dice, w *weather, c *cohort, n int, end func(k int
 		}
 	}
 	if o := x.over; o != nil && o.share > 0 && !(o.first && c.attempts > 0) {
-		f := fate{mta.StatusDeferred, o.cause}
+		f := fate{status: mta.StatusDeferred, cause: o.cause}
 		if o.bounces {
 			f.status = mta.StatusBounced
 		}
@@ -127,22 +128,22 @@ func (x *destination) fates(d dice, w *weather, c *cohort, n int, end func(k int
 	}
 	switch {
 	case c.flow == flowLoop:
-		put(1.0/50, fate{mta.StatusBounced, mta.CauseLoop})
+		put(1.0/50, fate{status: mta.StatusBounced, cause: mta.CauseLoop})
 	case c.flow == flowAbuse && c.attempts == 0:
-		put(0.35, fate{mta.StatusBounced, mta.CauseUnknownUser})
-		put(0.25, fate{mta.StatusBounced, mta.CauseBlocked})
-		put(0.15, fate{mta.StatusBounced, mta.CauseContent})
-		put(0.08, fate{mta.StatusDeferred, mta.CauseRateLimited})
+		put(0.35, fate{status: mta.StatusBounced, cause: mta.CauseUnknownUser})
+		put(0.25, fate{status: mta.StatusBounced, cause: mta.CauseBlocked})
+		put(0.15, fate{status: mta.StatusBounced, cause: mta.CauseContent})
+		put(0.08, fate{status: mta.StatusDeferred, cause: mta.CauseRateLimited})
 	case c.cause == mta.CauseMailboxFull:
-		put(0.85, fate{mta.StatusDeferred, mta.CauseMailboxFull})
+		put(0.85, fate{status: mta.StatusDeferred, cause: mta.CauseMailboxFull})
 	case c.attempts == 0:
-		put(x.grey, fate{mta.StatusDeferred, mta.CauseGreylisted})
-		put(x.unknown, fate{mta.StatusBounced, mta.CauseUnknownUser})
-		put(x.full, fate{mta.StatusDeferred, mta.CauseMailboxFull})
+		put(x.grey, fate{status: mta.StatusDeferred, cause: mta.CauseGreylisted})
+		put(x.unknown, fate{status: mta.StatusBounced, cause: mta.CauseUnknownUser})
+		put(x.full, fate{status: mta.StatusDeferred, cause: mta.CauseMailboxFull})
 	}
-	put(x.busy, fate{mta.StatusDeferred, mta.CauseRemoteUnavailable})
+	put(x.busy, fate{status: mta.StatusDeferred, cause: mta.CauseRemoteUnavailable})
 	if n > 0 {
-		end(n, fate{mta.StatusSent, mta.CauseNone})
+		end(n, fate{status: mta.StatusSent, cause: mta.CauseNone})
 	}
 }
 

@@ -148,13 +148,17 @@ func New(cfg Config) *Host {
 	}
 	h.calendar = calendar{loc: cfg.Location, flat: cfg.Flat, holiday: h.holiday}
 	h.seedOldMail()
-	cfg.record, h.cfg.record = nil, nil
+	h.cfg.record = nil
 	for h.at.Add(cfg.Step).Before(cfg.Start) {
 		h.step()
 	}
 	h.seen = counters{}
 	for _, x := range h.dests {
 		x.counts = [mta.NumStatuses]int64{}
+	}
+	h.cfg.record = cfg.record
+	for i := range h.incoming { // the log begins with them
+		h.logArrival(&h.incoming[i].c, false)
 	}
 	return h
 }
@@ -240,9 +244,7 @@ func (h *Host) step() {
 	h.manage()
 	h.procs.step(h)
 	h.disk()
-	if r := h.cfg.record; r != nil {
-		r.flush()
-	}
+	h.cfg.record.flush(h)
 }
 
 // arrive lets new mail in and gives the messages that came by SMTP.

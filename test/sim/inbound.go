@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
 
@@ -42,6 +43,7 @@ type inbound struct {
 	share       float64 // of the visitors that get a process
 	servers     float64 // smtpd processes
 	oldest      int64   // unix seconds: when the oldest of them began
+	warned      int64   // unix seconds: when master complained last of the limit
 	sources     int
 	top         int
 	list        []mta.SourceCount
@@ -117,9 +119,7 @@ func (h *Host) visit(mail int) {
 	in.idle = d.binomial(in.idle, math.Exp(-h.dt/holdIdle)) + h.stayers(idle, holdIdle)
 	h.refuse(refused)
 	h.lines(3 * idle)
-	if r := h.cfg.record; r != nil {
-		r.idlers(h, idle)
-	}
+	h.cfg.record.idlers(h, idle)
 	opened += h.visitBadly(open)
 	if h.w.leak > 0 {
 		k := d.poisson(h.w.leak * h.dt)
@@ -179,11 +179,10 @@ func (h *Host) visitBadly(open float64) int {
 	}
 	n := h.d.poisson(a.rate * h.dt * open)
 	// The kernel takes no more than process limit and accept queue hold.
-	if room := in.limit + in.backlog + 1 - in.live(); a.hold > 60 && n > room {
+	stay := a.hold / h.dt * (1 - math.Exp(-h.dt/a.hold))
+	if room := int(float64(in.limit+in.backlog+1-in.live()) / stay); n > room {
 		room = max(0, room)
-		if room < n {
-			in.overflows += int64(n - room)
-		}
+		in.overflows += int64(n - room)
 		n = room
 	}
 	if n == 0 {
@@ -200,9 +199,7 @@ func (h *Host) visitBadly(open float64) int {
 	} else {
 		h.lines(3 * n)
 	}
-	if r := h.cfg.record; r != nil {
-		r.attackers(h, a, n)
-	}
+	h.cfg.record.attackers(h, a, n)
 	return n
 }
 
@@ -211,9 +208,7 @@ func (h *Host) refuse(n int) {
 	if h.w.refuse {
 		h.count(func(s *counters) { s.rejects[refuseDisk] += int64(n) })
 		h.lines(3 * n)
-		if r := h.cfg.record; r != nil {
-			r.refused(h, refuseDisk, n)
-		}
+		h.cfg.record.refused(h, refuseDisk, n)
 		return
 	}
 	left, share := n, 1.0
@@ -225,9 +220,7 @@ func (h *Host) refuse(n int) {
 		left, share = left-k, share-refusals[i].share
 		h.count(func(s *counters) { s.rejects[i] += int64(k) })
 		h.lines(3 * k)
-		if r := h.cfg.record; r != nil {
-			r.refused(h, refusal(i), k)
-		}
+		h.cfg.record.refused(h, refusal(i), k)
 		if left == 0 || share <= 0 {
 			return
 		}
@@ -250,6 +243,10 @@ func (in *inbound) settle(h *Host, before, opened int) {
 	in.share = 1
 	if all >= in.limit || h.w.slowAccept {
 		in.share = 0.3
+	}
+	if all >= in.limit && h.now-in.warned >= 60 {
+		in.warned = h.now
+		h.note("master", masterPID, fmt.Sprintf("warning: service \"smtp\" (%d) has reached its process limit \"%d\": new clients may experience noticeable delays", h.cfg.Port, in.limit))
 	}
 	in.syn = d.poisson(perSecond*0.04) + d.poisson(h.w.halfOpen)
 	in.cookies += int64(d.poisson(h.w.cookies * h.dt))

@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -181,4 +183,37 @@ func Plan(seed uint64, rate float64, from time.Time, kinds []Kind) ([]Incident, 
 func lastSunday(year int, loc *time.Location) time.Time {
 	t := time.Date(year, 10, 31, 0, 0, 0, 0, loc)
 	return t.AddDate(0, 0, -int(t.Weekday()))
+}
+
+// ParseKinds reads names of kinds, separated by commas; "" is all of them.
+func ParseKinds(text string) ([]Kind, error) {
+	all := Kinds()
+	if text == "" {
+		return all, nil
+	}
+	var list []Kind
+	for name := range strings.SplitSeq(text, ",") {
+		if !slices.Contains(all, Kind(name)) {
+			return nil, fmt.Errorf("read kinds of incident: %q is none; there are %s", name, fmt.Sprint(all))
+		}
+		list = append(list, Kind(name))
+	}
+	return list, nil
+}
+
+// Spread places incidents of the given kinds evenly between two moments, in
+// an order that chance gives. None is longer than three quarters of its share
+// of the time.
+func Spread(seed uint64, rate float64, from, to time.Time, kinds []Kind) []Incident {
+	d := newDice(seed ^ 0x706c616e)
+	order := slices.Clone(kinds)
+	d.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	var list []Incident
+	for i, k := range order {
+		share := to.Sub(from) / time.Duration(len(order))
+		length := min(k.Length(rate), share*3/4)
+		begin := from.Add(time.Duration(i)*share + time.Duration(d.Float64()*float64(share-length)*0.7)).Truncate(10 * time.Second)
+		list = append(list, Incident{k, begin, begin.Add(length)})
+	}
+	return list
 }

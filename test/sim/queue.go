@@ -120,7 +120,7 @@ func (h *Host) queueRun() {
 // deliver tries the active mail of one destination.
 func (h *Host) deliver(x *destination) {
 	if h.now < x.dead {
-		h.suspend(x)
+		h.suspend(x, false)
 		return
 	}
 	if why := x.site(&h.w); why != mta.CauseNone {
@@ -129,7 +129,7 @@ func (h *Host) deliver(x *destination) {
 		}
 		if h.now >= x.trial {
 			x.trial, x.dead, x.why = 0, h.now+minimalBackoff, why
-			h.suspend(x)
+			h.suspend(x, true)
 		}
 		return
 	}
@@ -159,7 +159,7 @@ func (h *Host) deliver(x *destination) {
 			continue
 		}
 		if over := part.n - allowed; over > 0 {
-			h.end(x, part.take(over), fate{mta.StatusDeferred, x.over.cause})
+			h.end(x, part.take(over), fate{status: mta.StatusDeferred, cause: x.over.cause})
 			h.w.touch(int64(over))
 		}
 		allowed = max(0, allowed-part.n)
@@ -170,15 +170,22 @@ func (h *Host) deliver(x *destination) {
 }
 
 // suspend puts all active mail of a destination off without a try, as qmgr
-// does with a site that is dead to it.
-func (h *Host) suspend(x *destination) {
+// does with a site that is dead to it. tried says that one of them has just
+// been tried, and found it so.
+func (h *Host) suspend(x *destination, tried bool) {
 	queue := x.active
 	x.active = nil
 	for _, c := range queue {
 		if x.over != nil || !x.gone && (h.w.resolver || h.w.network != mta.CauseNone) {
 			h.w.touch(int64(c.n))
 		}
-		h.end(x, c, fate{mta.StatusDeferred, x.why})
+		if tried {
+			tried = false
+			h.end(x, c.take(1), fate{status: mta.StatusDeferred, cause: x.why})
+		}
+		if c.n > 0 {
+			h.end(x, c, fate{mta.StatusDeferred, x.why, true})
+		}
 	}
 }
 

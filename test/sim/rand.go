@@ -44,10 +44,10 @@ func (d dice) binomial(n int, p float64) int {
 		return k
 	case float64(n)*p < 12:
 		// From one success to the next by geometric steps.
-		k, base := 0, math.Log(1-p)
-		for i := 0; ; k++ {
-			i += 1 + int(math.Log(1-d.Float64())/base)
-			if i > n {
+		k, base := 0, math.Log1p(-p)
+		for left := float64(n); ; k++ {
+			left -= 1 + math.Floor(math.Log(1-d.Float64())/base)
+			if left < 0 {
 				return k
 			}
 		}

@@ -65,9 +65,9 @@ func hostSpecs() []spec {
 			expect: expect(codes{mta.FindingDaemonFlapping}, codes{mta.FindingJobControllerDown})},
 		{kind: DispatcherDead, length: 20 * time.Minute, stops: true, apply: func(h *Host, _ *incident) { h.w.fallen = true },
 			expect: expect(codes{mta.FindingDispatcherDown}, append(codes{mta.FindingJobControllerDown}, behind...))},
-		{kind: FloodFromOne, length: 30 * time.Minute, apply: flood(1, 3),
+		{kind: FloodFromOne, length: 30 * time.Minute, apply: flood(1),
 			expect: expect(codes{mta.FindingFloodOneSource}, crowd)},
-		{kind: FloodFromMany, length: 30 * time.Minute, apply: flood(400, 3),
+		{kind: FloodFromMany, length: 30 * time.Minute, apply: flood(400),
 			expect: expect(codes{mta.FindingFloodManySources}, crowd)},
 		{kind: SlowLoris, length: 40 * time.Minute, apply: slowLoris,
 			expect: expect(codes{mta.FindingProcessLimitReached, mta.FindingServerProcessOverage}, crowd)},
@@ -148,12 +148,13 @@ func flap(h *Host, i *incident) { h.w.down = (h.now-i.begin)%40 < 15 }
 // usualOpens is about how many connections a second are usual at this hour.
 func (h *Host) usualOpens() float64 { return h.expected + h.in.base }
 
-func flood(addresses int, hold float64) func(*Host, *incident) {
+// flood is more connections than there are processes, each held for a while.
+func flood(addresses int) func(*Host, *incident) {
 	return func(h *Host, i *incident) {
 		if i.attack == nil {
 			i.attack = h.newAttack(addresses, i.number%200)
-			i.attack.hold = hold
-			i.attack.rate = max(5, 3*h.usualOpens())
+			i.attack.hold = 12
+			i.attack.rate = max(3*h.usualOpens(), 1.3*float64(h.in.limit)/i.attack.hold)
 		}
 		h.w.attack = i.attack
 	}

@@ -147,9 +147,14 @@ func newProcesses(now int64) processes {
 
 func (p *processes) step(h *Host) {
 	start := func(at *int64, role int) {
-		if *at == 0 {
-			*at = h.now
-			p.restarts[role]++
+		if *at != 0 {
+			return
+		}
+		*at = h.now
+		p.restarts[role]++
+		if role == 0 {
+			h.note("postfix-script", masterPID-2, "starting the Postfix mail system")
+			h.note("master", masterPID, "daemon started -- version 3.7.11, configuration /etc/postfix")
 		}
 	}
 	switch {
@@ -157,6 +162,9 @@ func (p *processes) step(h *Host) {
 		p.master, p.manager = 0, 0
 	case h.w.down:
 		start(&p.master, 0)
+		if p.manager != 0 {
+			h.note("master", masterPID, "warning: process /usr/lib/postfix/sbin/qmgr pid 815 killed by signal 9")
+		}
 		p.manager = 0
 	default:
 		start(&p.master, 0)

@@ -6,6 +6,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -35,15 +39,10 @@ func inboundDrills() []Drill {
 			Evidence: logged("has reached its process limit"),
 		},
 		{
-			Name: "accept-queue-overflow", Text: "100 slow clients, 10 processes, and room for 16 connections that wait",
+			Name: "accept-queue-overflow", Text: "the usual clients come 60 at once every 4 s, and only 8 may wait to be accepted",
 			Codes: []mta.FindingCode{mta.FindingAcceptQueueOverflow}, Limit: soon,
-			Also:    []mta.FindingCode{mta.FindingProcessLimitReached},
-			Postfix: world.PostfixConfig{SMTPD: "10"}, Before: smallBacklog,
-			Begin: func(s *Scene) error {
-				s.Beside(func(ctx context.Context) { s.Box.Loris(ctx, 100, world.Crowd(100)) })
-				return nil
-			},
-			Evidence: overflows(),
+			Postfix: world.PostfixConfig{Main: []string{"max_idle = 1s"}}, Before: smallBacklog,
+			Begin: bursts, Evidence: overflows(),
 		},
 		{
 			Name: "syn-backlog", Text: "300 connection requests a second from addresses that never answer",
@@ -73,7 +72,33 @@ func flood(s *Scene, sources []string, rate float64, keep time.Duration) error {
 	return nil
 }
 
-// closeWait opens sessions, stops the servers behind them, and hangs up.
+// bursts has the ordinary clients come all at once, twice each.
+func bursts(s *Scene) error {
+	s.Beside(func(ctx context.Context) {
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		for ; ctx.Err() == nil; sleep(ctx, 4*time.Second) {
+			for i := range 60 {
+				wg.Go(func() {
+					c, err := s.Box.Dial(fmt.Sprintf("10.77.1.%d", 100+i%30), world.MTAAddress+":25")
+					if err == nil {
+						c.Quit()
+					}
+				})
+			}
+		}
+	})
+	return nil
+}
+
+// smallBacklog bounds the connections that wait to be accepted; only a
+// socket that listens afterwards knows of it.
+func smallBacklog() error {
+	return os.WriteFile("/proc/sys/net/core/somaxconn", []byte("8"), 0)
+}
+
+// closeWait opens sessions, stops the servers behind them and no other, and
+// hangs up.
 func closeWait(s *Scene) error {
 	const n = 40
 	release, err := s.Box.Hold(n, world.Crowd(20), true)
@@ -81,15 +106,20 @@ func closeWait(s *Scene) error {
 		return err
 	}
 	defer release()
-	servers := s.Postfix.Daemons("smtpd")
-	if len(servers) < n {
-		return fmt.Errorf("%d SMTP servers for %d sessions", len(servers), n)
+	out, err := exec.Command("ss", "-Htnp", "state", "established", "sport = :25").Output()
+	if err != nil {
+		return fmt.Errorf("run ss: %w", err)
+	}
+	var servers []int
+	for line := range strings.Lines(string(out)) {
+		_, rest, ok := strings.Cut(line, "pid=")
+		pid, err := strconv.Atoi(strings.SplitN(rest, ",", 2)[0])
+		if ok && err == nil && strings.Contains(line, " 10.77.2.") {
+			servers = append(servers, pid)
+		}
+	}
+	if len(servers) != n {
+		return fmt.Errorf("%d SMTP servers for %d sessions: %s", len(servers), n, out)
 	}
 	return s.stopped(servers...)
-}
-
-// smallBacklog bounds the connections that wait to be accepted; only a
-// socket that listens afterwards knows of it.
-func smallBacklog() error {
-	return os.WriteFile("/proc/sys/net/core/somaxconn", []byte("16"), 0)
 }

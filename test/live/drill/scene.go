@@ -117,11 +117,15 @@ func logged(text string) func(*Scene) (bool, error) {
 	}
 }
 
+// ownNet shows the mail server's network. /proc/net is that of the program's
+// first thread, which may have stayed on the outside.
+const ownNet = "/proc/thread-self/net/"
+
 // tcpState makes an Evidence of that many sockets of port 25 in a state, as
 // the kernel numbers them (include/net/tcp_states.h).
 func tcpState(state string, atLeast int) func(*Scene) (bool, error) {
 	return func(*Scene) (bool, error) {
-		b, err := os.ReadFile("/proc/net/tcp")
+		b, err := os.ReadFile(ownNet + "tcp")
 		if err != nil {
 			return false, err
 		}
@@ -139,7 +143,7 @@ func tcpState(state string, atLeast int) func(*Scene) (bool, error) {
 // overflows makes an Evidence of the kernel's count of overflown accept queues.
 func overflows() func(*Scene) (bool, error) {
 	return func(*Scene) (bool, error) {
-		b, err := os.ReadFile("/proc/net/netstat")
+		b, err := os.ReadFile(ownNet + "netstat")
 		if err != nil {
 			return false, err
 		}

@@ -75,13 +75,16 @@ func (w *watch) look() {
 	for _, f := range slices.Concat(open, past) {
 		w.note(f, now)
 		for _, c := range f.Folded {
-			folded[c.ID] = true
+			folded[kind(&c)] = true
 		}
 	}
-	for id, n := range w.seen {
-		n.folded = folded[id]
+	for _, n := range w.seen {
+		n.folded = folded[kind(&n.last)]
 	}
 }
+
+// kind is what makes two tellings the same thing: a consequence has no ID.
+func kind(f *mta.Finding) string { return string(f.Code) + "|" + f.Instance + "|" + f.Subject }
 
 func (w *watch) note(f mta.Finding, now time.Time) {
 	n := w.seen[f.ID]
