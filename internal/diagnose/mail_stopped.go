@@ -29,7 +29,7 @@ func mailStopped(c *Case, in *Instance) []Candidate {
 	k.Cause = "mail that should be coming in is not: clients do not reach this host, or are turned away."
 	k.Evidence = []mta.Evidence{countReading(in.Arrivals, seriesOf("mta_received_messages_total", "instance", in.Name), amountOf(n, "message")+" accepted in "+span(d), d)}
 	whyStopped(c, in, d, &k)
-	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown, mta.FindingDaemonFlapping, mta.FindingFloodOneSource, mta.FindingFloodManySources,
+	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown, mta.FindingJobControllerDown, mta.FindingDaemonFlapping, mta.FindingFloodOneSource, mta.FindingFloodManySources,
 		mta.FindingSYNBacklog, mta.FindingCloseWaitLeak, mta.FindingAcceptQueueOverflow, mta.FindingProcessLimitReached, mta.FindingServerProcessOverage,
 		mta.FindingDiskFilling, mta.FindingOwnResourceFailing, mta.FindingNetworkBroken, mta.FindingOwnDNSDead}
 	k.Explain = func(m *mta.Finding) { explainStopped(c, in, m) }
@@ -37,7 +37,7 @@ func mailStopped(c *Case, in *Instance) []Candidate {
 }
 
 // arrivalsGone is the verdict: silence beyond all past ones, or a trickle of
-// less than a tenth where at least fourteen were due.
+// less than a twentieth where at least fourteen were due.
 func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float64, ok bool) {
 	if r = in.Arrivals.Silent(); r.Strange() {
 		d = max(time.Minute, r.Window.Round(10*time.Second))
@@ -53,7 +53,7 @@ func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float
 		want, usual := in.Arrivals.Expected(d)
 		late, due, _ := arrivalsNow(in, 0)
 		minute, inMinute, _ := arrivalsIn(in, time.Minute)
-		if known && usual && want >= 14 && n <= 0.1*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) {
+		if known && usual && want >= 14 && n <= 0.05*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) {
 			return r, d, n, want, true
 		}
 	}
