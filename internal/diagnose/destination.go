@@ -133,9 +133,12 @@ func explainDestination(c *Case, in *Instance, f *failing, m *mta.Finding) {
 	advise(software(c, in.Name), f, m)
 }
 
-// arrivalsNow gives what came in and what usually does.
+// arrivalsNow gives what came in and what usually does, over five minutes at least.
 func arrivalsNow(in *Instance, d time.Duration) (n, want float64, ok bool) {
-	d = max(d, 5*time.Minute)
+	return arrivalsIn(in, max(d, 5*time.Minute))
+}
+
+func arrivalsIn(in *Instance, d time.Duration) (n, want float64, ok bool) {
 	_, n, ok = in.Arrivals.Sum(d)
 	want, known := in.Arrivals.Expected(d)
 	return n, want, ok && known

@@ -116,7 +116,7 @@ func (f *failing) lasts() bool {
 		return true
 	}
 	k, n, ok := f.dest.Ratio.Sum(5 * time.Minute)
-	return ok && k >= 1 && (n < 3 || k >= (f.usual+0.15)*n)
+	return ok && k >= 1 && (k == n || n >= 3 && k >= (f.usual+0.15)*n)
 }
 
 // carries reports whether the numbers of the window carry the verdict by
@@ -132,7 +132,7 @@ func (f *failing) carries() bool {
 func (f *failing) hurts(in *Instance) bool {
 	d := f.window
 	want, known := f.dest.Attempts.Expected(d)
-	if d < 5*time.Minute && want < 6 {
+	if d < 5*time.Minute && (want < 6 || f.dest.Name == otherDestinations) {
 		d = 5 * time.Minute
 		want, _ = f.dest.Attempts.Expected(d)
 	}
@@ -167,7 +167,7 @@ func brokeOff(dest *Destination) (failing, bool) {
 	for _, d := range [...]time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
 		k, n, ok := dest.Ratio.Sum(d)
 		want, _ := dest.Attempts.Expected(d)
-		if want*(1-usual) < 3 {
+		if want*(1-usual) < 3 || dest.Name == otherDestinations {
 			continue // that nothing gets through says little
 		}
 		if ok && n >= least && k >= 0.95*n && eachThird(dest.Failed, d) {
@@ -278,7 +278,7 @@ func (f *failing) since(c *Case) time.Time {
 // instance and is not yet explained by a larger one.
 func nameCauses(c *Case, in *Instance, list []failing) {
 	said := c.Facts.Failures(in.Name, c.Now.Add(-longestWindow(list)))
-	rest := grownCauses(in, longestWindow(list))
+	rests := make(map[time.Duration]*[mta.NumCauses]float64) // not yet explained, by window
 	shown := make(map[string]bool, len(in.Destinations))
 	for _, d := range in.Destinations {
 		shown[d.Name] = true
@@ -293,7 +293,10 @@ func nameCauses(c *Case, in *Instance, list []failing) {
 		if f.cause = saidCause(f); f.cause != mta.CauseNone {
 			continue
 		}
-		f.cause = takeCause(rest, f)
+		if rests[f.window] == nil {
+			rests[f.window] = grownCauses(in, f.window)
+		}
+		f.cause = takeCause(rests[f.window], f)
 	}
 }
 

@@ -51,7 +51,9 @@ func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float
 	for _, d := range [...]time.Duration{5 * time.Minute, 30 * time.Minute} {
 		_, n, known := in.Arrivals.Sum(d)
 		want, usual := in.Arrivals.Expected(d)
-		if known && usual && want >= 14 && n <= 0.1*want {
+		late, due, _ := arrivalsNow(in, 0)
+		minute, inMinute, _ := arrivalsIn(in, time.Minute)
+		if known && usual && want >= 14 && n <= 0.1*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) {
 			return r, d, n, want, true
 		}
 	}

@@ -79,8 +79,13 @@ func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
 			r.window = max(r.window, list[i].window)
 		}
 	}
+	if together := brokenTogether(in); len(together) >= 3 && r.places < 3 {
+		if n, all, cause := pathFailures(in, 5*time.Minute); n >= 8 && n <= all && cause != mta.CauseNone {
+			r.places, r.window = len(together), max(r.window, 5*time.Minute)
+		}
+	}
 	enough := r.places >= 3
-	for _, d := range [...]time.Duration{30 * time.Second, time.Minute, 5 * time.Minute} {
+	for _, d := range [...]time.Duration{30 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute} {
 		n, all, cause := pathFailures(in, d)
 		if enough && d == r.window || d == 5*time.Minute && r.cause == mta.CauseNone {
 			r.cause = cause
@@ -99,6 +104,35 @@ func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
 	}
 	r.failed, r.attempts, r.cause = pathFailures(in, r.window)
 	return r, true
+}
+
+// brokenTogether gives the destinations to which nothing gets through in the
+// last minutes, where it mostly does. Each has too few attempts to be told
+// by itself; together they are no chance.
+func brokenTogether(in *Instance) []*Destination {
+	var list []*Destination
+	attempts, failed := 0.0, 0.0
+	for _, d := range in.Destinations {
+		if d.Name == otherDestinations {
+			continue
+		}
+		for _, w := range [...]time.Duration{2 * time.Minute, 4 * time.Minute} {
+			k, n, ok := d.Ratio.Sum(w)
+			usual, known := d.Ratio.Expected(w)
+			if !ok || n < 2 {
+				continue
+			}
+			attempts, failed = attempts+n, failed+k
+			if known && usual <= 0.15 && k >= 0.99*n && total(d.Deferred, w) >= 0.99*n && !learnedLittle(d.Ratio) {
+				list = append(list, d)
+			}
+			break
+		}
+	}
+	if failed < 8 || failed < 0.5*attempts {
+		return nil
+	}
+	return list
 }
 
 // probeFails reports whether our own question to the resolver fails.
@@ -140,7 +174,7 @@ func mostFail(c *Case, in *Instance, n, all float64, places int, cause mta.Cause
 	if d < time.Minute {
 		least, share = 2*least, 0.95
 	}
-	if n < least || n > all || places < 2 || !littleSent(in, d) {
+	if n < least || n > all || places < 2 || cause != mta.CauseUnreachable && !littleSent(in, d) {
 		return false
 	}
 	want := 0.0
@@ -151,13 +185,25 @@ func mostFail(c *Case, in *Instance, n, all float64, places int, cause mta.Cause
 	if usual, ok := in.Attempts.Expected(d); ok && usual > 0 && want/usual > 0.4 {
 		return false
 	}
+	if d > 5*time.Minute { // a quiet host: only where nothing at all gets out, and far more fails than ever
+		return n >= 10 && n >= 0.9*all && n >= 3*want+5 && places >= 3 && total(in.Sent, d) < 1 && minutesAny(in, d) >= 3
+	}
 	switch {
-	case n >= share*all && (places >= 3 || places >= 2 && busyDestinations(in, d) <= 2):
+	case n >= share*all && littleSent(in, d) && (places >= 3 || places >= 2 && busyDestinations(in, d) <= 2):
 		return true
 	case cause == mta.CauseUnreachable && n >= 0.5*all && places >= 3: // the kernel's own word
 		return in.Sent.Last().IsZero() || c.Now.Sub(in.Sent.Last()) >= 30*time.Second
 	}
 	return false
+}
+
+// minutesAny counts the minutes of the last d in which deliveries failed, up to three.
+func minutesAny(in *Instance, d time.Duration) int {
+	n := 0
+	for _, p := range pathCauses {
+		n = max(n, minutesWith(in.Causes[p], d, 3))
+	}
+	return n
 }
 
 // littleSent reports whether far less is delivered than should be by now. A
@@ -175,6 +221,12 @@ func littleSent(in *Instance, d time.Duration) bool {
 		}
 		if w < d || want < 4 {
 			continue // too quiet an hour for so short a time
+		}
+		if came, usual, ok := arrivalsIn(in, w); ok && usual >= 4 {
+			want *= min(1, came/usual) // what did not come in cannot go out
+		}
+		if want < 4 {
+			return false
 		}
 		part := 0.4
 		if w < 5*time.Minute {

@@ -74,14 +74,18 @@ func tooMuchOf(in *Instance, g, all *detect.Signal) (r detect.Rarity, d time.Dur
 		n float64
 	}{{5 * time.Minute, 5}, {30 * time.Minute, 10}} {
 		n := total(g, w.d)
-		if n < w.n || total(g, 5*time.Minute) < 1 {
+		fresh := 3 * time.Minute
+		if n >= 10*w.d.Minutes()/5 {
+			fresh = time.Minute
+		}
+		if n < w.n || total(g, fresh) < 1 { // or it is over
 			continue
 		}
 		want, _ := g.Expected(w.d)
 		if r.Strange() && n >= 2*want+3 {
 			return r, w.d, false, true
 		}
-		if neverSeen(in, g) && n >= 2*w.n && minutesWith(g, w.d, 2) >= 2 {
+		if neverSeen(in, g) && n >= max(w.n, 10) && minutesWith(g, w.d, 3) >= min(3, int(w.d/(2*time.Minute))) {
 			return r, w.d, false, true
 		}
 		if sum := total(all, w.d); n >= 10 && learnedLittle(g) && n >= 0.5*sum && n >= 3*want && minutesWith(g, w.d, 3) >= 3 {
