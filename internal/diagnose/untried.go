@@ -52,7 +52,7 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 		if !known {
 			continue
 		}
-		u := untriedMail{count: max(since-young, grown(queue, quiet, wait)), wait: wait, since: last, queue: queue}
+		u := untriedMail{count: max(since-young, leftStanding(queue, quiet, wait)), wait: wait, since: last, queue: queue}
 		if u.count < l.count {
 			continue
 		}
@@ -67,10 +67,10 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 	return untriedMail{}, false
 }
 
-// grown is by how much a queue grew since the last attempt, and has stayed
+// leftStanding is by how much a queue grew since the last attempt, and has stayed
 // for a while. Postfix counts a message as received when its queue manager
 // takes it up: where that hangs, only the queue tells what came in.
-func grown(queue *detect.Signal, quiet, wait time.Duration) float64 {
+func leftStanding(queue *detect.Signal, quiet, wait time.Duration) float64 {
 	before, ok := queue.Ago(min(quiet, 3*time.Hour))
 	least, known := queue.Least(wait)
 	if !ok || !known {
