@@ -31,7 +31,7 @@ func mailStopped(c *Case, in *Instance) []Candidate {
 	whyStopped(in, d, &k)
 	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown, mta.FindingDaemonFlapping, mta.FindingFloodOneSource, mta.FindingFloodManySources,
 		mta.FindingSYNBacklog, mta.FindingCloseWaitLeak, mta.FindingAcceptQueueOverflow, mta.FindingProcessLimitReached, mta.FindingServerProcessOverage,
-		mta.FindingDiskFilling, mta.FindingOwnResourceFailing, mta.FindingNetworkBroken, mta.FindingOwnDNSDead}
+		mta.FindingJobControllerDown, mta.FindingDiskFilling, mta.FindingOwnResourceFailing, mta.FindingNetworkBroken, mta.FindingOwnDNSDead}
 	k.Explain = func(m *mta.Finding) { explainStopped(c, in, m) }
 	return []Candidate{k}
 }

@@ -24,6 +24,7 @@ func TestBlindSpot(t *testing.T) {
 		}, want: []string{"blind-spot warning"},
 			titles: []string{"sockets move but the log is silent"}},
 		{name: "mail stops and so does the log", change: func(w *world) { silent(w); w.v.opened, w.v.current = 0, 0 }},
+		{name: "the connections are known from the same log", change: func(w *world) { silent(w); w.c.LogOnly = true }},
 		{name: "nobody is served: the log is not at fault", change: func(w *world) { silent(w); w.v.acceptQueue = 20 }},
 		{name: "not served and stopped", facts: &live{procs: []mta.RoleProcess{process(100, mta.RoleDispatcher, "master", "T", time.Hour)}}, change: silent,
 			want: []string{"dispatcher-down critical"}},

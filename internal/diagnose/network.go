@@ -95,6 +95,9 @@ func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
 		if enough && d == r.window || d == 5*time.Minute && r.cause == mta.CauseNone {
 			r.cause = cause
 		}
+		if n < 5 {
+			continue // too few to carry it; spares the looking up
+		}
 		places := failedAt(c, in, d, isPath)
 		if mostFail(c, in, n, all, places, cause, d) {
 			r.window, r.failed, r.attempts, r.cause, r.places, r.most = d, n, all, cause, max(r.places, places), true

@@ -25,7 +25,7 @@ var untriedLimits = [...]struct {
 // messages must stand in it: what was held or thrown away is not waiting.
 func untried(c *Case, in *Instance) (untriedMail, bool) {
 	last := in.Attempts.Last()
-	if in.Attempts == nil || in.Arrivals.Last().IsZero() || !logsCurrent(c) {
+	if in.Attempts == nil || !logsCurrent(c) {
 		return untriedMail{}, false
 	}
 	quiet := c.Now.Sub(last)
@@ -49,8 +49,11 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 			continue
 		}
 		_, young, known := in.Arrivals.Sum(wait)
-		u := untriedMail{count: since - young, wait: wait, since: last, queue: queue}
-		if !known || u.count < l.count {
+		if !known {
+			continue
+		}
+		u := untriedMail{count: max(since-young, leftStanding(queue, quiet, wait)), wait: wait, since: last, queue: queue}
+		if u.count < l.count {
 			continue
 		}
 		if n, ok := queue.Value(); ok && n < l.count {
@@ -62,6 +65,18 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 		return u, true
 	}
 	return untriedMail{}, false
+}
+
+// leftStanding is by how much a queue grew since the last attempt, and has stayed
+// for a while. Postfix counts a message as received when its queue manager
+// takes it up: where that hangs, only the queue tells what came in.
+func leftStanding(queue *detect.Signal, quiet, wait time.Duration) float64 {
+	before, ok := queue.Ago(min(quiet, 3*time.Hour))
+	least, known := queue.Least(wait)
+	if !ok || !known {
+		return 0
+	}
+	return least - before
 }
 
 // whereUntried gives the queue in which untried mail stands, and how much

@@ -171,8 +171,8 @@ func (s *senders) prune() {
 }
 
 // Senders gives who had mail accepted by an instance since a moment, at most an hour
-// ago, most messages first.
-func (m *Meter) Senders(instance string, since time.Time) []Sender {
+// ago: the busiest, most messages first, at most so many.
+func (m *Meter) Senders(instance string, since time.Time, most int) []Sender {
 	in := m.instances[instance]
 	if in == nil {
 		return nil
@@ -182,10 +182,10 @@ func (m *Meter) Senders(instance string, since time.Time) []Sender {
 	known := s.now.Sub(s.since)
 	// A habit that had little time to form is not yet at its level.
 	formed := 1 - math.Exp(-known.Hours()/senderMemory)
-	var list []Sender
+	list := make([]Sender, 0, most)
 	for k, r := range s.byKey {
 		c := r.sum(slotOf(since))
-		if c.messages == 0 {
+		if c.messages == 0 || most <= 0 || len(list) == most && int64(c.messages) < list[most-1].Messages {
 			continue
 		}
 		r.roll(hourOf(s.now))
@@ -193,12 +193,22 @@ func (m *Meter) Senders(instance string, since time.Time) []Sender {
 		if known >= habitNeeds {
 			x.Usual = r.habit / formed * window.Hours()
 		}
-		list = append(list, x)
+		// Few of very many are among the busiest: they are put in their places at once.
+		i, _ := slices.BinarySearchFunc(list, x, busier)
+		if i == most {
+			continue
+		}
+		if len(list) == most {
+			list = list[:most-1]
+		}
+		list = slices.Insert(list, i, x)
 	}
-	slices.SortFunc(list, func(a, b Sender) int {
-		return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
-	})
 	return list
+}
+
+// busier orders senders, most messages first.
+func busier(a, b Sender) int {
+	return cmp.Or(cmp.Compare(b.Messages, a.Messages), cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
 }
 
 // savedSenders is the durable form of the habits.

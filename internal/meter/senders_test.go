@@ -29,7 +29,7 @@ func TestSendersHabit(t *testing.T) {
 	now := at.Add(100 * time.Second)
 	m.Add(track.Fact{Event: &mta.Event{Time: now, Instance: "postfix", Kind: mta.KindDelivery, Status: mta.StatusDeferred, From: "b@example.com"},
 		Delivery: &mta.Delivery{Destination: "example.net", Event: &mta.Event{Time: now, Instance: "postfix", Status: mta.StatusDeferred}}})
-	list := m.Senders("postfix", now.Add(-30*time.Minute))
+	list := m.Senders("postfix", now.Add(-30*time.Minute), 100)
 	if len(list) == 0 || list[0].Messages != 100 || list[0].Recipients != 200 || list[0].Usual > 1 {
 		t.Fatalf("busiest sender: %+v", list)
 	}
@@ -49,7 +49,7 @@ func TestSendersHabit(t *testing.T) {
 		t.Fatalf("%d records could not be read", bad)
 	}
 	again.Add(receivedFrom(now.Add(time.Minute), "192.0.2.1", "a@example.com"))
-	list = again.Senders("postfix", now.Add(-30*time.Minute))
+	list = again.Senders("postfix", now.Add(-30*time.Minute), 100)
 	if len(list) != 2 || list[0].Usual < 3 {
 		t.Errorf("after a restart: %+v", list)
 	}
@@ -65,7 +65,7 @@ func TestSendersBounded(t *testing.T) {
 	if n := len(m.instances["postfix"].senders.byKey); n > maxSenders {
 		t.Errorf("%d senders are kept, want at most %d", n, maxSenders)
 	}
-	if list := m.Senders("postfix", at.Add(-time.Hour)); list[0].Name != "192.0.2.1" {
+	if list := m.Senders("postfix", at.Add(-time.Hour), 100); list[0].Name != "192.0.2.1" {
 		t.Errorf("the busiest sender was forgotten: %+v", list[0])
 	}
 }

@@ -20,6 +20,11 @@ var _ diagnose.Facts = facts{}
 
 // Failures gives the attempts that failed since a moment.
 func (f facts) Failures(instance string, since time.Time) []diagnose.Failure {
+	j := &f.b.judgement
+	k := askedKey{instance, j.at.Sub(since)}
+	if a, ok := j.failures[k]; ok && a.at.Equal(j.at) {
+		return slices.Clone(a.list)
+	}
 	var list []diagnose.Failure
 	rows := f.b.meter.Failures(instance, since, f.b.judgement.at)
 	for i := range rows {
@@ -28,20 +33,54 @@ func (f facts) Failures(instance string, since time.Time) []diagnose.Failure {
 			First: r.First, Last: r.Last, Reply: r.Reply, Relay: r.Relay, QueueID: r.QueueID})
 	}
 	slices.SortStableFunc(list, func(a, b diagnose.Failure) int { return cmp.Compare(b.Count, a.Count) })
-	return list
+	if len(j.failures) >= maxAsked {
+		clear(j.failures)
+	}
+	j.failures[k] = failureAnswer{j.at, list}
+	return slices.Clone(list)
 }
 
 // Senders gives who had mail accepted since a moment.
 func (f facts) Senders(instance string, since time.Time) []diagnose.Sender {
+	j := &f.b.judgement
+	k := askedKey{instance, j.at.Sub(since)}
+	if a, ok := j.senders[k]; ok && j.at.Sub(a.at) < senderStands && !j.at.Before(a.at) {
+		return slices.Clone(a.list)
+	}
 	kinds := [...]string{meter.SenderAccount: "account", meter.SenderClient: "client", meter.SenderAddress: "sender"}
 	var list []diagnose.Sender
-	for _, s := range f.b.meter.Senders(instance, since) {
+	for _, s := range f.b.meter.Senders(instance, since, maxSenders) {
 		list = append(list, diagnose.Sender{Kind: kinds[s.Kind], Name: s.Name, Messages: s.Messages, Recipients: s.Recipients, Failed: s.Failed, Usual: s.Usual})
-		if len(list) == 100 {
-			break
-		}
 	}
-	return list
+	if len(j.senders) >= maxAsked {
+		clear(j.senders)
+	}
+	j.senders[k] = senderAnswer{j.at, list}
+	return slices.Clone(list)
+}
+
+// The senders are looked through anew only now and then: there are many, and
+// a rule asks at every step.
+const (
+	senderStands = 55 * time.Second
+	maxSenders   = 100
+	maxAsked     = 32 // answers that are kept
+)
+
+// askedKey is a question about an instance and a window.
+type askedKey struct {
+	instance string
+	window   time.Duration
+}
+
+type senderAnswer struct {
+	at   time.Time
+	list []diagnose.Sender
+}
+
+type failureAnswer struct {
+	at   time.Time
+	list []diagnose.Failure
 }
 
 // Warnings gives what the MTA complained of since a moment.

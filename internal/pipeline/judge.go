@@ -27,6 +27,9 @@ type judgement struct {
 	wanted  map[string]time.Time // destinations whose reachability a finding asked for
 	exits   map[exitKey]exit
 	changes []alert.Change // not yet told
+
+	senders  map[askedKey]senderAnswer  // what a rule was answered a moment ago
+	failures map[askedKey]failureAnswer // in this step
 }
 
 type exitKey struct {
@@ -46,6 +49,9 @@ func newJudgement() judgement {
 		reach:   make(map[string]mta.Probe),
 		wanted:  make(map[string]time.Time),
 		exits:   make(map[exitKey]exit),
+
+		senders:  make(map[askedKey]senderAnswer),
+		failures: make(map[askedKey]failureAnswer),
 	}
 }
 
