@@ -37,7 +37,7 @@ func mailStopped(c *Case, in *Instance) []Candidate {
 }
 
 // arrivalsGone is the verdict: silence beyond all past ones, or a trickle of
-// less than a tenth where at least fourteen were due.
+// less than a twentieth where at least fourteen were due.
 func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float64, ok bool) {
 	if r = in.Arrivals.Silent(); r.Strange() {
 		d = max(time.Minute, r.Window.Round(10*time.Second))
@@ -57,7 +57,7 @@ func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float
 			short = 20 * time.Second // on a busy host that tells enough
 		}
 		minute, inMinute, _ := arrivalsIn(in, short)
-		if known && usual && want >= 14 && n <= 0.1*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) {
+		if known && usual && want >= 14 && n <= 0.05*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) {
 			return r, d, n, want, true
 		}
 	}
