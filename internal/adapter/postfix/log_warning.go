@@ -30,7 +30,7 @@ func cutSeverity(s string) (mta.Severity, string, bool) {
 }
 
 // parseWarning reads a line after its severity. It is a warning event except
-// where it tells of a daemon's fate or of a failed authentication.
+// where it tells of a daemon's fate, of a failed authentication or of a message refused.
 func parseWarning(e *mta.Event, prog program, sev mta.Severity, s string) error {
 	if s == "" {
 		return adapter.Malformed("text", s)
@@ -43,8 +43,11 @@ func parseWarning(e *mta.Event, prog program, sev mta.Severity, s string) error 
 	if i := strings.Index(s, ": SASL "); i > 0 && parseSASLFailure(e, s, i) {
 		return nil
 	}
-	if id, _, ok := cutQueueID(s); ok {
+	if id, rest, ok := cutQueueID(s); ok {
 		e.QueueID = id
+		if why, ok := strings.CutPrefix(rest, "message rejected: "); ok { // cleanup_message.c: the hop count is exceeded
+			e.Kind, e.Text, e.Stage, e.Reply = mta.KindReject, "", mta.StageEOM, why
+		}
 		return nil
 	}
 	switch {

@@ -5,6 +5,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os/exec"
 	"time"
 
@@ -68,7 +69,7 @@ func remoteDrills() []Drill {
 			},
 		},
 		{
-			Name: "network-unreachable", Text: "the route to the outside is gone, the resolver is still there",
+			Name: "network-unreachable", Text: "the route to the outside is gone; the resolver and the programs on the host are still there",
 			Codes: []mta.FindingCode{mta.FindingNetworkBroken}, Limit: soon,
 			Also:  []mta.FindingCode{mta.FindingMailStopped}, // no client reaches us either
 			Begin: unreachable, Evidence: logged("unreachable"),
@@ -112,7 +113,8 @@ func toFresh(s *Scene) error {
 	return nil
 }
 
-// unreachable takes the way to everything but the resolver.
+// unreachable takes the way to everything but the resolver. Programs on the
+// host go on sending.
 func unreachable(s *Scene) error {
 	ip := func(args ...string) error {
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
@@ -120,6 +122,15 @@ func unreachable(s *Scene) error {
 		}
 		return nil
 	}
+	s.Beside(func(ctx context.Context) {
+		r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 2))
+		for ; ctx.Err() == nil; sleep(ctx, time.Second) {
+			if c, err := s.Box.DialLocal(); err == nil {
+				_ = c.Send(letter(r))
+				c.Quit()
+			}
+		}
+	})
 	s.Undo(func() error { return ip("route", "replace", "default", "via", world.OutsideAddress) })
 	return ip("route", "del", "default")
 }

@@ -162,7 +162,21 @@ func (b *Box) Dial(source, target string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{conn: conn, r: bufio.NewReader(conn)}
+	return greet(conn, target)
+}
+
+// DialLocal opens a session as a program on the mail server's own host does.
+func (b *Box) DialLocal() (*Client, error) {
+	const target = "127.0.0.1:25"
+	conn, err := net.DialTimeout("tcp4", target, 20*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return greet(conn, target)
+}
+
+func greet(conn net.Conn, target string) (c *Client, err error) {
+	c = &Client{conn: conn, r: bufio.NewReader(conn)}
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if err = c.expect("220"); err == nil {
 		err = c.Command("EHLO client.example.com", "250")
