@@ -140,14 +140,14 @@ func (g *Signal) Expected(d time.Duration) (v float64, ok bool) {
 	if g == nil || !g.active || d < 0 {
 		return 0, false
 	}
-	e := g.expectOver(min(d, longest).Seconds())
-	if !e.OK {
+	v, ok = g.middleOver(min(d, longest).Seconds())
+	if !ok {
 		return 0, false
 	}
 	if g.kind == Count {
-		return max(0, e.Middle) * d.Hours(), true
+		return max(0, v) * d.Hours(), true
 	}
-	return e.Middle, true
+	return v, true
 }
 
 // RangeOver is the normal range of a Count's events in d, at most 3 h: that of

@@ -40,6 +40,11 @@ func bounceSurge(c *Case, in *Instance) []Candidate {
 			k.Severity = mta.SeverityInfo
 			k.Cause = "a mailing goes to addresses of which many are gone: " + inWords(k.Reason) + "."
 		}
+		if k.Reason == mta.CauseExpired {
+			// The trouble was days ago, and was told then.
+			k.Severity = mta.SeverityInfo
+			k.Cause = "mail that could not be delivered for days has reached the end of its time in the queue, and is returned."
+		}
 		k.Explain = func(m *mta.Finding) { explainBounces(c, in, m) }
 		return []Candidate{k}
 	}

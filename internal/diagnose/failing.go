@@ -225,6 +225,9 @@ func (f *failing) allFailed(in *Instance) bool {
 	if f.share() < 0.95 || f.known && f.usual > 0.4 || !f.carries() {
 		return false
 	}
+	if f.known && f.attempts*-math.Log10(f.usual+0.05) < 6 {
+		return false // so many in a row by chance: on a large host that happens
+	}
 	minutes := 2
 	if !f.known || learnedLittle(in.FailureRatio) {
 		if f.attempts < 10 {
