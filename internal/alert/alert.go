@@ -14,6 +14,10 @@
 //     FoldedInto set, and are not kept in Past: they are in Folded.
 //   - A consequence that is ready after its cause is listed in Folded and not
 //     told; nor is its end. It can raise the cause's severity, never lower it.
+//   - What began before its cause ended is no news while the backlog is
+//     worked off: it opens by itself only when it outlasts that.
+//   - A severity rises at once. It falls when it has been less for a time,
+//     and once only: what rose again stays up to the end.
 //
 // Time is measured along the steps. A gap of more than ten minutes between
 // two steps measures nothing, unless the one before was as long, as in a file
@@ -62,6 +66,9 @@ const (
 	refresh    = time.Minute      // between two calls of Explain while nothing changes
 	settle     = time.Minute      // a changed Reason must hold this long
 	hurry      = 30 * time.Second // a critical consequence waits no longer for a cause that is pending
+	aftermath  = 35 * time.Minute // for so long a consequence outlasts its cause: failures still stand in half-hour windows
+	backlog    = 75 * time.Minute // and a level does: Postfix tries again what it put off within 4000 s
+	steady     = 5 * time.Minute  // a severity falls no sooner
 	grace      = 5 * time.Minute  // after a restart a finding is not resolved sooner: windows must fill first
 )
 

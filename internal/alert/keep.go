@@ -44,8 +44,8 @@ func (b *Book) tell(in *incident) {
 	in.stale = true
 }
 
-// weigh lets the severity rise at once and fall when it has been less for
-// the lead's Clear. While the lead is away nothing falls.
+// weigh lets the severity rise at once and fall, once, when it has been less
+// for the lead's Clear, or longer. While the lead is away nothing falls.
 func (b *Book) weigh(in *incident) {
 	s := mta.SeverityNone
 	if in.lead.present {
@@ -67,8 +67,8 @@ func (b *Book) weigh(in *incident) {
 	case in.lower == never:
 		in.lower = b.clock
 	}
-	if in.lower != never && b.clock-in.lower >= in.lead.cand.Clear {
-		in.finding.Severity, in.lower = s, never
+	if in.lower != never && b.clock-in.lower >= max(in.lead.cand.Clear, steady) && !in.fell {
+		in.finding.Severity, in.lower, in.fell = s, never, true
 		b.explainAgain(in)
 		b.tell(in)
 	}

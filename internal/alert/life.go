@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/diagnose"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
@@ -17,6 +18,7 @@ type incident struct {
 	folded    []consequent
 	explained time.Duration
 	lower     time.Duration // since the severity is less than told; never
+	fell      bool          // the severity has been lowered before
 	reason    time.Duration // since the Reason is another than told; never
 	news      ChangeKind    // of this step
 	stale     bool          // the finding is to be put together anew
@@ -71,7 +73,7 @@ func (b *Book) heir(in *incident) *entry {
 }
 
 // resolve ends an incident. Consequences that are still there must hold for
-// their Need once more, and then open by themselves.
+// their Need once more and outlast the aftermath, and then open by themselves.
 func (b *Book) resolve(in *incident) {
 	f := in.finding
 	f.End = in.lead.goneAt
@@ -89,6 +91,34 @@ func (b *Book) resolve(in *incident) {
 			b.release(c.entry)
 		}
 	}
+}
+
+// echo says that an entry is what is left of an incident that ended: it is a
+// consequence of it, or of its family, and began before its end. Mail that
+// was put off is tried again for an hour, and long windows still hold the failures.
+func (b *Book) echo(e *entry) bool {
+	lasts := aftermath
+	if e.cand.Rank <= diagnose.RankGrowth {
+		lasts = backlog
+	}
+	for i := len(b.ended) - 1; i >= 0; i-- {
+		f := &b.ended[i]
+		if b.now.Sub(f.End) > lasts {
+			return false // those before ended earlier
+		}
+		if (f.Instance == e.cand.Instance || f.Instance == "" || e.cand.Instance == "") && causes(f, e) && !b.since(e).After(f.End) {
+			return true
+		}
+	}
+	return false
+}
+
+// causes says that an entry is a consequence of a finding that ended, or of one folded into it.
+func causes(f *mta.Finding, e *entry) bool {
+	return slices.Contains(e.cand.DependsOn, f.Code) ||
+		slices.ContainsFunc(f.Folded, func(c mta.Finding) bool {
+			return slices.Contains(e.cand.DependsOn, c.Code) || c.Code == e.cand.Code && c.Subject == e.cand.Subject
+		})
 }
 
 // release lets an entry of an incident wait once more.
@@ -117,7 +147,7 @@ func (b *Book) archive(f mta.Finding) {
 func (b *Book) enter() {
 	var ready []*entry
 	for _, e := range b.tracked {
-		if e.in == nil && !e.dropped && b.held(e) {
+		if e.in == nil && !e.dropped && b.held(e) && !b.echo(e) {
 			ready = append(ready, e)
 		}
 	}

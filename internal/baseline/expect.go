@@ -41,15 +41,29 @@ func (e Expectation) Variance() float64 {
 // Between gives the expectation at a moment between two hours' middles:
 // all of e at share 0, all of next at 1. One that is not known leaves the other.
 func (e Expectation) Between(next Expectation, share float64) Expectation {
+	return e.Mix(next, share, e.Jump(next))
+}
+
+// Jump is the variance for not knowing when, between the middles of two
+// hours, the level changes from one's to the other's.
+func (e Expectation) Jump(next Expectation) float64 {
+	if !e.OK || !next.OK {
+		return 0
+	}
+	jump := edge * math.Log((math.Abs(next.Middle)+1)/(math.Abs(e.Middle)+1))
+	return jump * jump
+}
+
+// Mix is Between with the Jump at hand, for who asks often.
+func (e Expectation) Mix(next Expectation, share, jump float64) Expectation {
 	switch {
 	case !e.OK:
 		return next
 	case !next.OK:
 		return e
 	}
-	jump := edge * math.Log((math.Abs(next.Middle)+1)/(math.Abs(e.Middle)+1))
 	return Expectation{
-		Shape:  jump * jump,
+		Shape:  jump,
 		Middle: e.Middle + (next.Middle-e.Middle)*share,
 		Low:    e.Low + (next.Low-e.Low)*share,
 		Neff:   e.Neff + (next.Neff-e.Neff)*share,

@@ -3,6 +3,7 @@ package classify
 // Greylisting by its name: postgrey, milter-greylist, policyd, sqlgrey, rspamd,
 // qmail. It goes before texts such as "Client host rejected: Greylisted".
 var greylistRules = []entry{
+	{rateLimited, "rate limit exceeded & too many messages", "451 4.7.1 Rate limit exceeded: too many messages from 192.0.2.1. Try again later"},
 	{greylisted, "greylist", "450 4.2.0 <bob@example.com>: Greylisted for 300 seconds"},
 	{greylisted, "graylist", "451 4.7.1 Graylisted, try again in 5 minutes"},
 	{greylisted, "grey list", "451 4.3.2 Your host is on a grey list for now"},

@@ -70,6 +70,9 @@ func (g *Signal) makeTrail() {
 	for i := fresh; i < trailLen; i++ {
 		g.trail[i] = g.past.Expect(s.like(from + baseline.Hour(i)))
 	}
+	for i := range g.jump {
+		g.jump[i] = g.trail[i].Jump(g.trail[i+1])
+	}
 }
 
 // shrink joins a learned value with what is assumed.

@@ -9,12 +9,50 @@ import (
 // expect gives what is normal some hours before the middle of this step:
 // linear between the middles of two hours.
 func (g *Signal) expect(hoursAgo float64) baseline.Expectation {
+	a, b, share := g.place(hoursAgo)
+	if a == b {
+		return g.trail[a]
+	}
+	return g.trail[a].Mix(g.trail[b], share, g.jump[a])
+}
+
+// place gives the two hours of the trail between whose middles that moment
+// lies, and how much of the way is gone.
+func (g *Signal) place(hoursAgo float64) (a, b int, share float64) {
 	s := g.set
 	at := float64(s.hour-g.trailAt) + s.into - hoursAgo - 0.5
 	i := math.Floor(at)
-	share := at - i
 	n := int(max(-1, min(float64(trailLen), i)))
-	return g.trail[clampTrail(n)].Between(g.trail[clampTrail(n+1)], share)
+	return clampTrail(n), clampTrail(n + 1), at - i
+}
+
+// middle is the Middle of expect.
+func (g *Signal) middle(hoursAgo float64) (v float64, ok bool) {
+	a, b, share := g.place(hoursAgo)
+	e, next := &g.trail[a], &g.trail[b]
+	switch {
+	case !e.OK:
+		return next.Middle, next.OK
+	case !next.OK:
+		return e.Middle, true
+	}
+	return e.Middle + (next.Middle-e.Middle)*share, true
+}
+
+// middleOver is the Middle of expectOver.
+func (g *Signal) middleOver(span float64) (v float64, ok bool) {
+	hours := span / 3600
+	if hours <= 0.5 {
+		return g.middle(hours / 2)
+	}
+	n := int(math.Ceil(hours * 2))
+	sum, known := 0.0, 0.0
+	for k := range n {
+		if v, ok := g.middle(hours * (float64(k) + 0.5) / float64(n)); ok {
+			sum, known = sum+v, known+1
+		}
+	}
+	return sum / max(1, known), known > 0
 }
 
 func clampTrail(i int) int { return max(0, min(trailLen-1, i)) }

@@ -31,6 +31,7 @@ type Signal struct {
 	// what is normal
 	cur     current
 	trail   [trailLen]baseline.Expectation // of the hours from trailAt on
+	jump    [trailLen - 1]float64          // between each of these and the next
 	trailAt baseline.Hour
 	judging bool // there is history enough for statistical rules
 	learned time.Duration

@@ -140,14 +140,34 @@ func (g *Signal) Expected(d time.Duration) (v float64, ok bool) {
 	if g == nil || !g.active || d < 0 {
 		return 0, false
 	}
-	e := g.expectOver(min(d, longest).Seconds())
-	if !e.OK {
+	v, ok = g.middleOver(min(d, longest).Seconds())
+	if !ok {
 		return 0, false
 	}
 	if g.kind == Count {
-		return max(0, e.Middle) * d.Hours(), true
+		return max(0, v) * d.Hours(), true
 	}
-	return e.Middle, true
+	return v, true
+}
+
+// RangeOver is the normal range of a Count's events in d, at most 3 h: that of
+// the longest window that is no longer than d. ok is false while nothing is known.
+func (g *Signal) RangeOver(d time.Duration) (low, high float64, ok bool) {
+	if g == nil || g.kind != Count {
+		return 0, 0, false
+	}
+	want, ok := g.Expected(d)
+	if !ok {
+		return 0, 0, false
+	}
+	disp := g.win[0].disp
+	for i := range g.win {
+		if w := &g.win[i]; spans[Count][i] > 0 && spans[Count][i] <= d.Seconds() && w.disp > 0 {
+			disp = w.disp
+		}
+	}
+	phi := disp + g.expectOver(min(d, longest).Seconds()).Variance()
+	return math.Floor(countAt(-edge, want, phi)), math.Ceil(countAt(edge, want, phi)), true
 }
 
 // Known is how much tells about this hour: the number of like hours of past

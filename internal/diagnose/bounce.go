@@ -18,7 +18,8 @@ func bounceSurge(c *Case, in *Instance) []Candidate {
 	}{{5 * time.Minute, 10}, {30 * time.Minute, 15}} {
 		n, all, ok := in.BounceRatio.Sum(w.d)
 		usual, known := in.BounceRatio.Expected(w.d)
-		if !ok || !known || n < w.n || total(in.Bounced, 5*time.Minute) < 1 {
+		late, tried, recent := in.BounceRatio.Sum(5 * time.Minute)
+		if !ok || !known || n < w.n || !recent || late < 3 || late < (usual+0.05)*tried {
 			continue
 		}
 		if share := n / all; share < usual+0.1 || share < 2*usual || n < 2*usualCount(in, w.d)+5 {
@@ -38,6 +39,11 @@ func bounceSurge(c *Case, in *Instance) []Candidate {
 			// A mailing with old addresses: nobody loses mail that had a reader.
 			k.Severity = mta.SeverityInfo
 			k.Cause = "a mailing goes to addresses of which many are gone: " + inWords(k.Reason) + "."
+		}
+		if k.Reason == mta.CauseExpired {
+			// The trouble was days ago, and was told then.
+			k.Severity = mta.SeverityInfo
+			k.Cause = "mail that could not be delivered for days has reached the end of its time in the queue, and is returned."
 		}
 		k.Explain = func(m *mta.Finding) { explainBounces(c, in, m) }
 		return []Candidate{k}

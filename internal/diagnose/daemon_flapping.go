@@ -121,7 +121,14 @@ func flapping(c *Case, in *Instance, what, often string, g *detect.Signal, x *cr
 	if slices.Contains(dear[:], what) && (x != nil && x.throttled >= 2 || hindered(in)) {
 		k.Severity = mta.SeverityCritical
 	}
-	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown, mta.FindingJobControllerDown, mta.FindingOwnResourceFailing, mta.FindingDiskFilling}
+	// What comes and goes is told as that, not as down each time.
+	k.DependsOn = []mta.FindingCode{mta.FindingOwnResourceFailing, mta.FindingDiskFilling}
+	if what != mta.RoleDispatcher.String() {
+		k.DependsOn = append(k.DependsOn, mta.FindingDispatcherDown)
+		if what != mta.RoleJobController.String() {
+			k.DependsOn = append(k.DependsOn, mta.FindingJobControllerDown)
+		}
+	}
 	k.Title = "the " + what + whose(in.Name) + " keeps ending and coming back: " + often
 	k.Cause = "it ends again and again; the mail server starts it anew each time."
 	if g != nil {

@@ -20,7 +20,7 @@ func destinationFails(c *Case, in *Instance, f *failing) (Candidate, bool) {
 	k.Since, k.Score, k.Confidence = f.since(c), score(f.rarity), f.confidence()
 	k.Severity = f.severity(in)
 	k.DependsOn = []mta.FindingCode{mta.FindingOwnDNSDead, mta.FindingNetworkBroken, mta.FindingSenderBurst}
-	verb := ""
+	var verb string
 	switch troubleOf(f.cause) {
 	case troubleTiming:
 		k.Code, verb = mta.FindingDestinationTimingOut, " times out: "

@@ -31,6 +31,9 @@ func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
 	k := Candidate{Clear: 15 * time.Second, Family: "dispatcher|" + in.Name, Rank: RankDirect}
 	k.Code, k.Instance, k.Subject = mta.FindingDispatcherDown, in.Name, mta.RoleDispatcher.String()
 	k.Severity, k.Since = mta.SeverityCritical, c.Now
+	if _, _, again := restarted(c, in, in.Dispatcher.Restarts); again {
+		k.DependsOn = []mta.FindingCode{mta.FindingDaemonFlapping}
+	}
 	name := daemonName(c, in.Name, mta.RoleDispatcher)
 	e := lookEnded(c, in, &in.Dispatcher, mta.RoleDispatcher)
 	stuck, text := stuckProcesses(c.Facts.Processes(in.Name), mta.RoleDispatcher)

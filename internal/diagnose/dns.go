@@ -23,7 +23,7 @@ func ownDNSDead(c *Case, in *Instance, list []failing) (Candidate, bool) {
 	if !r.probe && r.window == 0 || noRoute(c, in) {
 		return Candidate{}, false
 	}
-	k := Candidate{Need: 20 * time.Second, Clear: time.Minute, Family: "path", Rank: RankDirect}
+	k := Candidate{Need: 20 * time.Second, Clear: pathClear, Family: "path", Rank: RankDirect}
 	k.Code, k.Instance, k.Reason = mta.FindingOwnDNSDead, in.Name, mta.CauseDNSFailure
 	k.Severity, k.Confidence = mta.SeverityCritical, 0.97
 	k.Title = "this host's DNS is dead: the resolver gives no usable answer"

@@ -56,7 +56,7 @@ var failingLimits = [...]struct {
 func failingDestinations(c *Case, in *Instance) []failing {
 	var list []failing
 	for _, d := range in.Destinations {
-		if f, ok := brokeOff(d); ok {
+		if f, ok := brokeOff(in, d); ok {
 			list = append(list, f)
 		} else if f, ok := failsNow(in, d); ok {
 			list = append(list, f)
@@ -141,8 +141,11 @@ func (f *failing) hurts(in *Instance) bool {
 		return f.dest.Name != otherDestinations || f.share() >= 0.95
 	}
 	want *= 1 - f.usual
-	if came, usual, ok := arrivalsNow(in, max(d, 5*time.Minute)); ok && usual >= 5 {
-		want *= max(0.3, min(20, came/usual))
+	if came, usual := arrivalsAround(in, d); usual >= 5 {
+		if came < 0.3*usual {
+			return false // hardly any mail comes in: what is tried is old
+		}
+		want *= min(20, came/usual)
 	}
 	part := 0.85
 	if f.dest.Name == otherDestinations { // many habits in one
@@ -154,10 +157,23 @@ func (f *failing) hurts(in *Instance) bool {
 	return n-k <= part*want
 }
 
+// arrivalsAround gives what came in and what usually does, in d where that
+// tells enough, else in five minutes.
+func arrivalsAround(in *Instance, d time.Duration) (came, usual float64) {
+	if n, want, ok := arrivalsIn(in, d); ok && want >= 20 {
+		return n, want
+	}
+	n, want, ok := arrivalsNow(in, d)
+	if !ok {
+		return 0, 0
+	}
+	return n, want
+}
+
 // brokeOff is the verdict of a short time: in each third of it mail was
 // tried, and all of it failed where little does. The shorter the time, the
 // longer it must hold.
-func brokeOff(dest *Destination) (failing, bool) {
+func brokeOff(in *Instance, dest *Destination) (failing, bool) {
 	f := failing{dest: dest, rarity: dest.Ratio.Up(), short: true, known: true}
 	usual, known := dest.Ratio.Expected(5 * time.Minute)
 	if !known || usual > 0.2 || learnedLittle(dest.Ratio) {
@@ -169,6 +185,9 @@ func brokeOff(dest *Destination) (failing, bool) {
 		want, _ := dest.Attempts.Expected(d)
 		if want*(1-usual) < 3 || dest.Name == otherDestinations {
 			continue // that nothing gets through says little
+		}
+		if came, usual := arrivalsAround(in, d); usual >= 5 && came < 0.3*usual {
+			continue
 		}
 		if ok && n >= least && k >= 0.95*n && eachThird(dest.Failed, d) {
 			f.window, f.failed, f.attempts, f.usual = d, k, n, usual
@@ -203,8 +222,11 @@ func recovered(d *Destination) bool {
 // too short: nothing but failures, in several minutes, where they are not the habit.
 // One message with many recipients is not enough.
 func (f *failing) allFailed(in *Instance) bool {
-	if f.share() < 0.95 || f.known && f.usual > 0.4 {
+	if f.share() < 0.95 || f.known && f.usual > 0.4 || !f.carries() {
 		return false
+	}
+	if f.known && f.attempts*-math.Log10(f.usual+0.05) < 6 {
+		return false // so many in a row by chance: on a large host that happens
 	}
 	minutes := 2
 	if !f.known || learnedLittle(in.FailureRatio) {

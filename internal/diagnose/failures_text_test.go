@@ -109,7 +109,7 @@ func TestOver(t *testing.T) {
 		ends time.Duration
 	}{
 		{"destination", func(w *world) { w.fail(1, mta.CauseConnectTimeout, "big.example") }, func(w *world) { w.fail(0.01, mta.CauseUnknownUser, "big.example") }, 10 * time.Minute},
-		{"dns", func(w *world) { w.probe = 0 }, func(w *world) { w.probe = 1 }, 2 * time.Minute},
+		{"dns", func(w *world) { w.probe = 0 }, func(w *world) { w.probe = 1 }, 7 * time.Minute},
 		{"disk", func(w *world) { w.free, w.refused = 1e6, 1 }, func(w *world) { w.free, w.refused = 50e9, 0 }, 4 * time.Minute},
 		{"loop", func(w *world) { w.loops = 0.5 }, func(w *world) { w.loops = 0 }, 15 * time.Minute},
 		{"stopped", func(w *world) { w.arrive = 0 }, func(w *world) { w.arrive = 1 }, 4 * time.Minute},

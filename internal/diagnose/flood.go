@@ -139,9 +139,10 @@ func (f *flood) classify() bool {
 	p := f.port
 	usual, _ := middle(p.Current)
 	usualTop, _ := middle(p.TopSource)
-	excess := max(f.total-usual, 1)
-	share := (f.top - usualTop) / excess
-	if f.top >= floodTop && share >= 0.5 {
+	own := f.top - usualTop
+	// Those that are over may be among a source's own, or not.
+	over := valueOr(p.States["time-wait"], 0)
+	if f.top >= floodTop && (own >= 0.5*max(f.total-usual, 1) || f.top <= f.total-over && own >= 0.6*max(f.total-over-usual, 1)) {
 		f.code = mta.FindingFloodOneSource
 		return true
 	}
@@ -149,6 +150,10 @@ func (f *flood) classify() bool {
 		return false
 	}
 	usualSources, known := middle(p.Sources)
+	if known && usual >= floodLevel && f.sources >= 0.8*usualSources && (f.total-over)*usualSources > 2*usual*f.sources {
+		f.code = mta.FindingFloodManySources // each of them has more than usual
+		return true
+	}
 	if f.blatant {
 		before, seen := typical(p.Sources)
 		known, usualSources = true, before

@@ -21,7 +21,7 @@ func mailHeld(c *Case, in *Instance) []Candidate {
 	k := Candidate{Need: 2 * time.Minute, Clear: 5 * time.Minute, Family: "hold", Rank: RankGrowth}
 	k.Code, k.Instance, k.Subject = mta.FindingMailHeld, in.Name, q.Name
 	k.Severity, k.Confidence, k.Score = mta.SeverityInfo, 0.85, score(r)
-	if r.Strange() && n >= 100 && n >= 10*usual.Middle {
+	if r.Strange() && n >= 10*usual.Middle && (n >= 100 || heldMuch(in, q)) {
 		k.Severity = mta.SeverityWarning
 	}
 	k.Since = sinceOr(q.Messages.Since(r), c.Now)
@@ -46,4 +46,18 @@ func mailHeld(c *Case, in *Instance) []Candidate {
 		m.Avoid = append(m.Avoid, "do not release all at once: what was held for a reason (spam of a compromised account) would go out")
 	}
 	return []Candidate{k}
+}
+
+// heldMuch reports whether a good part of the mail that usually comes in
+// goes on hold: then few messages are many.
+func heldMuch(in *Instance, q *Queue) bool {
+	n, _ := q.Messages.Value()
+	for _, d := range [...]time.Duration{30 * time.Minute, time.Hour, 3 * time.Hour} {
+		before, ok := q.Messages.Ago(d)
+		want, known := in.Arrivals.Expected(d)
+		if ok && known && n-before >= 10 && n-before >= 0.3*want {
+			return true
+		}
+	}
+	return false
 }

@@ -28,6 +28,9 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 	k.Code, k.Instance, k.Subject = mta.FindingJobControllerDown, in.Name, mta.RoleJobController.String()
 	k.Severity, k.Since = mta.SeverityCritical, c.Now
 	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown}
+	if _, _, again := restarted(c, in, in.JobController.Restarts); again {
+		k.DependsOn = append(k.DependsOn, mta.FindingDaemonFlapping)
+	}
 	name := daemonName(c, in.Name, mta.RoleJobController)
 	e := lookEnded(c, in, &in.JobController, mta.RoleJobController)
 	stuck, text := stuckProcesses(c.Facts.Processes(in.Name), mta.RoleJobController)

@@ -12,7 +12,7 @@ import (
 // read is not missing.
 func mailStopped(c *Case, in *Instance) []Candidate {
 	r, d, n, want, ok := arrivalsGone(in)
-	if !ok || !logsCurrent(c) || logAsleep(c, d) {
+	if !ok || !logsCurrent(c) || logAsleep(c, silence(c, in, d)) {
 		return nil
 	}
 	k := Candidate{Need: 25 * time.Second, Clear: time.Minute, Family: "arrivals", Rank: RankGrowth}
@@ -28,16 +28,16 @@ func mailStopped(c *Case, in *Instance) []Candidate {
 	}
 	k.Cause = "mail that should be coming in is not: clients do not reach this host, or are turned away."
 	k.Evidence = []mta.Evidence{countReading(in.Arrivals, seriesOf("mta_received_messages_total", "instance", in.Name), amountOf(n, "message")+" accepted in "+span(d), d)}
-	whyStopped(c, in, d, &k)
+	whyStopped(in, d, &k)
 	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown, mta.FindingDaemonFlapping, mta.FindingFloodOneSource, mta.FindingFloodManySources,
 		mta.FindingSYNBacklog, mta.FindingCloseWaitLeak, mta.FindingAcceptQueueOverflow, mta.FindingProcessLimitReached, mta.FindingServerProcessOverage,
-		mta.FindingDiskFilling, mta.FindingOwnResourceFailing, mta.FindingNetworkBroken, mta.FindingOwnDNSDead}
+		mta.FindingJobControllerDown, mta.FindingDiskFilling, mta.FindingOwnResourceFailing, mta.FindingNetworkBroken, mta.FindingOwnDNSDead}
 	k.Explain = func(m *mta.Finding) { explainStopped(c, in, m) }
 	return []Candidate{k}
 }
 
 // arrivalsGone is the verdict: silence beyond all past ones, or a trickle of
-// less than a tenth where at least fourteen were due.
+// less than a twentieth where at least fourteen were due.
 func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float64, ok bool) {
 	if r = in.Arrivals.Silent(); r.Strange() {
 		d = max(time.Minute, r.Window.Round(10*time.Second))
@@ -52,12 +52,28 @@ func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float
 		_, n, known := in.Arrivals.Sum(d)
 		want, usual := in.Arrivals.Expected(d)
 		late, due, _ := arrivalsNow(in, 0)
-		minute, inMinute, _ := arrivalsIn(in, time.Minute)
-		if known && usual && want >= 14 && n <= 0.1*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) {
+		short := time.Minute
+		if want >= 10*d.Minutes() {
+			short = 20 * time.Second // on a busy host that tells enough
+		}
+		minute, inMinute, _ := arrivalsIn(in, short)
+		if known && usual && want >= 14 && n <= 0.05*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) {
 			return r, d, n, want, true
 		}
 	}
 	return r, 0, 0, 0, false
+}
+
+// silence is for how long nothing has come in, or d when something did.
+func silence(c *Case, in *Instance, d time.Duration) time.Duration {
+	last := in.Arrivals.Last()
+	if last.IsZero() {
+		return min(d, 3*time.Hour)
+	}
+	if quiet := c.Now.Sub(last); quiet >= 10*time.Second {
+		return min(quiet, 3*time.Hour)
+	}
+	return d
 }
 
 // logAsleep reports whether the log may be at fault: it says nothing at all,
@@ -66,7 +82,9 @@ func logAsleep(c *Case, d time.Duration) bool {
 	if len(c.Logs) == 0 {
 		return false
 	}
-	d = min(max(d, time.Minute), 3*time.Hour)
+	if linesGone(c) {
+		return true
+	}
 	for _, l := range c.Logs {
 		if _, n, ok := l.Lines.Sum(d); !ok || n > 0 {
 			return false
@@ -81,8 +99,25 @@ func logAsleep(c *Case, d time.Duration) bool {
 	return !known || movedIn(c, d) >= 1
 }
 
+// linesGone reports whether all logs fell silent a moment ago, earlier than d
+// can show, while clients still come.
+func linesGone(c *Case) bool {
+	quiet := 3 * time.Hour
+	for _, l := range c.Logs {
+		last := l.Lines.Last()
+		if last.IsZero() {
+			continue
+		}
+		quiet = min(quiet, c.Now.Sub(last))
+		if want, ok := l.Lines.Expected(quiet); !ok || want < 20 {
+			return false
+		}
+	}
+	return movedIn(c, quiet) >= 1
+}
+
 // whyStopped tells clients that are turned away from those that do not come.
-func whyStopped(c *Case, in *Instance, d time.Duration, k *Candidate) {
+func whyStopped(in *Instance, d time.Duration, k *Candidate) {
 	d = min(max(d, time.Minute), 30*time.Minute)
 	if rejects := total(in.Rejects, d); in.Rejects.Up().Noted() && rejects >= 5 {
 		k.Severity, k.Confidence = mta.SeverityCritical, 0.9

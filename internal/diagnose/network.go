@@ -20,6 +20,11 @@ func isPath(c mta.Cause) bool {
 	return false
 }
 
+// pathClear is for how long the way out must be well before the finding
+// closes: mail servers leave a dead site alone for five minutes, and what
+// fails until then is still the same trouble.
+const pathClear = 330 * time.Second
+
 // networkReading is what speaks against the network.
 type networkReading struct {
 	places   int // destinations that fail for it
@@ -38,7 +43,7 @@ func networkBroken(c *Case, in *Instance, list []failing) (Candidate, bool) {
 	if !ok {
 		return Candidate{}, false
 	}
-	k := Candidate{Need: 20 * time.Second, Clear: 2 * time.Minute, Family: "path", Rank: RankDirect}
+	k := Candidate{Need: 20 * time.Second, Clear: pathClear, Family: "path", Rank: RankDirect}
 	k.Code, k.Instance, k.Reason = mta.FindingNetworkBroken, in.Name, r.cause
 	k.Severity, k.Confidence = mta.SeverityWarning, 0.85
 	k.Title = amountOf(float64(r.places), "destination") + " cannot be reached"
@@ -90,6 +95,9 @@ func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
 		if enough && d == r.window || d == 5*time.Minute && r.cause == mta.CauseNone {
 			r.cause = cause
 		}
+		if n < 5 {
+			continue // too few to carry it; spares the looking up
+		}
 		places := failedAt(c, in, d, isPath)
 		if mostFail(c, in, n, all, places, cause, d) {
 			r.window, r.failed, r.attempts, r.cause, r.places, r.most = d, n, all, cause, max(r.places, places), true
@@ -112,6 +120,9 @@ func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
 func brokenTogether(in *Instance) []*Destination {
 	var list []*Destination
 	attempts, failed := 0.0, 0.0
+	if came, usual := arrivalsAround(in, 4*time.Minute); usual >= 5 && came < 0.3*usual {
+		return nil // what is tried is old
+	}
 	for _, d := range in.Destinations {
 		if d.Name == otherDestinations {
 			continue

@@ -10,6 +10,10 @@ import (
 // clients.
 const synLeast = 50
 
+// synLag is that lag in seconds: so long is a handshake half open, on a busy
+// host for that many clients at a time.
+const synLag = 0.1
+
 // synBacklogRule finds half-open connections that pile up: handshakes that
 // clients began and never finish.
 func synBacklogRule() Rule {
@@ -31,6 +35,9 @@ func synBacklog(c *Case, p *Port) (Candidate, bool) {
 	g := p.States["syn-recv"]
 	n, ok := g.Value()
 	if !ok || n < synLeast {
+		return Candidate{}, false
+	}
+	if _, opened, ok := p.Opened.Sum(time.Minute); ok && n <= synLag*opened/60 {
 		return Candidate{}, false
 	}
 	up := g.Up()

@@ -50,8 +50,7 @@ func countReading(g *detect.Signal, series, text string, d time.Duration) mta.Ev
 	}
 	n := total(g, d)
 	e := mta.Evidence{Text: text + "; about " + amount(math.Round(want)) + " are usual in " + span(d) + learnedNote(g), Series: series, Value: &n}
-	if b := g.Range(); b.LearnedFrom > 0 { // the range is of minutes
-		low, high := b.Low*d.Minutes(), b.High*d.Minutes()
+	if low, high, ok := g.RangeOver(d); ok {
 		e.Low, e.High = &low, &high
 	}
 	return e

@@ -25,7 +25,7 @@ var untriedLimits = [...]struct {
 // messages must stand in it: what was held or thrown away is not waiting.
 func untried(c *Case, in *Instance) (untriedMail, bool) {
 	last := in.Attempts.Last()
-	if in.Attempts == nil || in.Arrivals.Last().IsZero() || !logsCurrent(c) {
+	if in.Attempts == nil || !logsCurrent(c) {
 		return untriedMail{}, false
 	}
 	quiet := c.Now.Sub(last)
@@ -43,14 +43,20 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 	if _, _, known := in.Attempts.Sum(min(quiet, 3*time.Hour)); !ok || !known {
 		return untriedMail{}, false
 	}
+	if u, ok := standsStill(in, last, quiet); ok {
+		return u, true
+	}
 	for _, l := range untriedLimits {
 		wait := l.wait * patience
 		if quiet < wait {
 			continue
 		}
 		_, young, known := in.Arrivals.Sum(wait)
-		u := untriedMail{count: since - young, wait: wait, since: last, queue: queue}
-		if !known || u.count < l.count {
+		if !known {
+			continue
+		}
+		u := untriedMail{count: max(since-young, leftStanding(queue, quiet, wait)), wait: wait, since: last, queue: queue}
+		if u.count < l.count {
 			continue
 		}
 		if n, ok := queue.Value(); ok && n < l.count {
@@ -60,6 +66,44 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 			u.since = c.Now.Add(-wait)
 		}
 		return u, true
+	}
+	return untriedMail{}, false
+}
+
+// leftStanding is by how much a queue grew since the last attempt, and has stayed
+// for a while. Postfix counts a message as received when its queue manager
+// takes it up: where that hangs, only the queue tells what came in.
+func leftStanding(queue *detect.Signal, quiet, wait time.Duration) float64 {
+	before, ok := queue.Ago(min(quiet, 3*time.Hour))
+	least, known := queue.Least(wait)
+	if !ok || !known {
+		return 0
+	}
+	return least - before
+}
+
+// incomingLimits are untriedLimits where the queue alone tells: a client that
+// sends one large message slowly is in it, too.
+var incomingLimits = [...]struct {
+	count float64
+	wait  time.Duration
+}{{10, time.Minute}, {3, 2 * time.Minute}, {2, 10 * time.Minute}, {1, 30 * time.Minute}}
+
+// standsStill is the same contradiction, read from the incoming queue. Postfix
+// logs a message as accepted when the job controller takes it up: when
+// that hangs, nothing seems to arrive, and the queue before it fills.
+func standsStill(in *Instance, last time.Time, quiet time.Duration) (untriedMail, bool) {
+	q := queueNamed(in, "incoming")
+	if q == nil {
+		return untriedMail{}, false
+	}
+	now, known := q.Messages.Value()
+	for _, l := range incomingLimits {
+		least, ok := q.Messages.Least(l.wait)
+		if !known || !ok || quiet < l.wait || least < l.count || now < l.count {
+			continue
+		}
+		return untriedMail{count: least, wait: l.wait, since: last, queue: q.Messages}, true
 	}
 	return untriedMail{}, false
 }

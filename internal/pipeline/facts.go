@@ -62,7 +62,7 @@ func (f facts) Senders(instance string, since time.Time) []diagnose.Sender {
 // The senders are looked through anew only now and then: there are many, and
 // a rule asks at every step.
 const (
-	senderStands = 25 * time.Second
+	senderStands = 55 * time.Second
 	maxSenders   = 100
 	maxAsked     = 32 // answers that are kept
 )

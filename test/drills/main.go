@@ -33,6 +33,7 @@ type options struct {
 	settle   time.Duration
 	most     time.Duration
 	quick    bool
+	patience float64
 	json     string
 	keep     string
 	list     bool
@@ -76,7 +77,8 @@ func parse() (options, error) {
 	flag.DurationVar(&o.warmUp, "warm-up", 0, "of watching before a drill begins; 0 is the usual")
 	flag.DurationVar(&o.settle, "settle", 0, "of watching on after the finding, for false ones; 0 is the usual")
 	flag.DurationVar(&o.most, "most", 0, "no harmless drill longer than this; 0 is no bound")
-	flag.BoolVar(&o.quick, "quick", false, "a telling few, all at once and cut short: a minute or two")
+	flag.Float64Var(&o.patience, "patience", 1, "multiply the limits, on a slow machine")
+	flag.BoolVar(&o.quick, "quick", false, "a telling few, all at once and cut short: two minutes; limits are tripled")
 	flag.StringVar(&o.json, "json", "", "write the rows to this file, one JSON object a line")
 	flag.StringVar(&o.keep, "keep", "", "keep the logs of drills that did not pass in this directory")
 	flag.BoolVar(&o.list, "list", false, "list the drills")
@@ -86,6 +88,7 @@ func parse() (options, error) {
 	flag.Parse()
 	if o.quick {
 		*name = "^(dispatcher-killed|qmgr-killed|dns-dead|flood-one-source|newsletter)$"
+		o.patience = 3
 		o.parallel, o.warmUp, o.settle, o.most = 5, 30*time.Second, 10*time.Second, 75*time.Second
 	}
 	if *name != "" {
@@ -118,7 +121,7 @@ func inside(b *world.Box, o options) int {
 	say := func(format string, args ...any) {
 		fmt.Printf(time.Now().Format("15:04:05 ")+format+"\n", args...)
 	}
-	row, err := drill.Run(ctx, b, d, drill.Options{History: o.history, WarmUp: o.warmUp, Settle: o.settle, Most: o.most, Keep: o.keep, Say: say})
+	row, err := drill.Run(ctx, b, d, drill.Options{History: o.history, WarmUp: o.warmUp, Settle: o.settle, Most: o.most, Patience: o.patience, Keep: o.keep, Say: say})
 	if err != nil {
 		say("%s: ERROR: %v", d.Name, err)
 		if row.Drill == "" {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -100,7 +101,8 @@ func one(ctx context.Context, o options, j *job, dir, history string) drill.Row 
 	}
 	f.Close()
 	cmd := exec.CommandContext(ctx, self, "-one", j.drill.Name, "-out", f.Name(), "-history", history, "-keep", o.keep,
-		"-warm-up", o.warmUp.String(), "-settle", o.settle.String(), "-most", o.most.String())
+		"-warm-up", o.warmUp.String(), "-settle", o.settle.String(), "-most", o.most.String(),
+		"-patience", strconv.FormatFloat(o.patience, 'g', -1, 64))
 	cmd.Env = append(os.Environ(), "MTAWATCH_BINARY="+world.Binary(dir))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

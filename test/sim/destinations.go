@@ -52,6 +52,9 @@ var providers = []string{"bigmail.example.net", "webmail.example.org", "post.exa
 // newcomer is a destination to which no mail goes until an incident sends some.
 const newcomer = "newcomer.example.org"
 
+// newcomerShare is how much that then is, of the host's rate.
+const newcomerShare = 0.15
+
 // numRemote is how many remote destinations a host has unless it is told.
 const numRemote = 36
 

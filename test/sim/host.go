@@ -134,6 +134,9 @@ func New(cfg Config) *Host {
 	}
 	for i, x := range h.dests {
 		x.slots = max(20, int(10*cfg.Rate*x.share*x.latency))
+		if x.name == newcomer {
+			x.slots = max(20, int(10*cfg.Rate*newcomerShare*x.latency))
+		}
 		h.weights = append(h.weights, x.share)
 		h.total += x.share
 		x.shown = i < topDestinations

@@ -140,7 +140,7 @@ func burst(h *Host, _ *incident) {
 
 // loop is a few messages that come back again and again; each ends after some fifty rounds.
 func loop(h *Host, _ *incident) {
-	h.w.extra = append(h.w.extra, extra{rate: max(0.5, 0.3*h.cfg.Rate), flow: flowLoop, to: h.dests[min(12, len(h.dests)-1)]})
+	h.w.extra = append(h.w.extra, extra{rate: max(0.5, 0.02*h.cfg.Rate), flow: flowLoop, to: h.dests[min(12, len(h.dests)-1)]})
 }
 
 func flap(h *Host, i *incident) { h.w.down = (h.now-i.begin)%40 < 15 }
@@ -200,7 +200,7 @@ func newDestination(h *Host, _ *incident) {
 	for _, x := range h.dests {
 		if x.name == newcomer {
 			x.over = &override{cause: mta.CauseGreylisted, share: 1, first: true}
-			h.w.extra = append(h.w.extra, extra{rate: max(0.01, 0.15*h.cfg.Rate), to: x, pickup: true})
+			h.w.extra = append(h.w.extra, extra{rate: max(0.01, newcomerShare*h.cfg.Rate), to: x, pickup: true})
 		}
 	}
 }

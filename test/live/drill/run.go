@@ -20,9 +20,12 @@ type Options struct {
 	History string        // a store made by History, copied for the watcher
 	WarmUp  time.Duration // of watching before the drill begins; 0 is 75 s
 	Settle  time.Duration // of watching on after the finding; 0 is 30 s
-	Most    time.Duration // bound of a harmless drill's length; 0 is none
-	Keep    string        // a directory for the logs of a drill that went wrong; "" keeps none
-	Say     func(format string, args ...any)
+	// Patience multiplies the limits of harmful drills, for machines that are
+	// slow or busy with other work; 0 is 1.
+	Patience float64
+	Most     time.Duration // bound of a harmless drill's length; 0 is none
+	Keep     string        // a directory for the logs of a drill that went wrong; "" keeps none
+	Say      func(format string, args ...any)
 }
 
 // LogFile is where the Postfix of a drill logs: the same in every world, so
@@ -40,6 +43,9 @@ func Run(ctx context.Context, b *world.Box, d Drill, o Options) (row Row, err er
 	}
 	if o.Most > 0 && d.Harmless() {
 		d.Limit = min(d.Limit, o.Most)
+	}
+	if o.Patience > 0 && !d.Harmless() {
+		d.Limit = time.Duration(o.Patience * float64(d.Limit))
 	}
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}

@@ -199,7 +199,7 @@ func (b Board) details(w io.Writer) {
 			case !o.found && !o.seen():
 				what = "too faint"
 			case !o.found:
-				what = fmt.Sprintf("MISSED %v", o.wrong)
+				what = fmt.Sprintf("MISSED; wrong %v, consequences %v", o.wrong, o.beside)
 			case !o.reasonRight():
 				what = fmt.Sprintf("CAUSE %q", o.finding.Reason)
 			case len(o.wrong) > 0:

@@ -50,6 +50,7 @@ type outcome struct {
 	delay      time.Duration
 	sinceError time.Duration
 	wrong      []mta.FindingCode // what was reported of it that it is not
+	beside     []mta.FindingCode // what was reported that is true of it as well
 }
 
 // host is the outcome of one run.
@@ -211,6 +212,9 @@ func (h *host) assign(states []state) {
 			}
 		case slices.Contains(want.Also, s.Code):
 			right = true
+			if !slices.Contains(o.beside, s.Code) {
+				o.beside = append(o.beside, s.Code)
+			}
 		}
 	}
 	if !right {
