@@ -14,9 +14,9 @@ import (
 	"github.com/mtawatch/mtawatch/test/sim/scoreboard"
 )
 
-// judge runs simulated hosts through judgement and prints what it missed,
+// board runs simulated hosts through judgement and prints what it missed,
 // misnamed and made up.
-func judge(args []string) error {
+func board(args []string) error {
 	fs := flag.NewFlagSet("judge", flag.ContinueOnError)
 	quick := fs.Bool("quick", false, "one host: 1 mail a second, 3 days of history")
 	seeds := fs.String("seeds", "1", "seeds, by commas: a host each for each rate and history")

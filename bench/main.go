@@ -46,7 +46,7 @@ const socketsDir = "bench/sockets"
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "judge" {
-		if err := judge(os.Args[2:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		if err := board(os.Args[2:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 			os.Exit(2)
 		}
@@ -92,7 +92,7 @@ func (r *bench) run(names []string) error {
 	for _, m := range []struct {
 		name string
 		f    func() error
-	}{{"parse", r.parse}, {"belt", r.belt}, {"queue", r.queue}, {"daemon", r.daemon}, {"sockets", r.sockets}} {
+	}{{"parse", r.parse}, {"belt", r.belt}, {"queue", r.queue}, {"daemon", r.daemon}, {"sockets", r.sockets}, {"replay", r.replay}, {"judging", r.judging}} {
 		if len(names) > 0 && !slices.Contains(names, m.name) {
 			continue
 		}

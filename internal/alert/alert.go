@@ -98,6 +98,7 @@ type Book struct {
 	open      []mta.Finding // what Open gives; nil: to be made anew
 	changes   []Change
 	loaded    bool // since the last step
+	stepped   bool
 	refused   uint64
 
 	dirty   map[string]bool // records to put; false: to delete
@@ -137,6 +138,7 @@ func (b *Book) tick(now time.Time) {
 	if b.loaded {
 		b.settleLoaded()
 	}
+	b.stepped = true
 	if !b.now.IsZero() {
 		d := now.Sub(b.now)
 		if d > 0 && (d <= maxGap || d <= b.gap) {

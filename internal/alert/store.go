@@ -129,8 +129,13 @@ func (b *Book) record(key string) any {
 	return nil
 }
 
+// IsPast reports whether a record is that of a resolved finding. Those may be
+// loaded later than at the start, too.
+func IsPast(key string) bool { return strings.HasPrefix(key, recordPast) }
+
 // Load takes back what Flush gave, before the first Step. A record that
-// cannot be read changes nothing.
+// cannot be read changes nothing. A resolved finding that is loaded after the
+// first Step is handed out by the next Flush.
 func (b *Book) Load(key string, value []byte) error {
 	var err error
 	switch kind, id, _ := strings.Cut(key, "/"); {
@@ -229,7 +234,7 @@ func (b *Book) loadPast(id string, f mta.Finding) error {
 		return fmt.Errorf("is there already")
 	}
 	b.archive(f)
-	if b.dirty[recordPast+id] {
+	if b.dirty[recordPast+id] && !b.stepped {
 		delete(b.dirty, recordPast+id) // it is kept already
 	}
 	return nil

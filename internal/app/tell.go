@@ -74,7 +74,11 @@ func (t *teller) run(ctx context.Context) error {
 	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
 	for {
-		for _, c := range t.belt.TakeChanges() {
+		changes, anew := t.belt.TakeChanges()
+		if anew { // what opened while a log was read late, and what ended
+			t.out.Sync(t.belt.Findings())
+		}
+		for _, c := range changes {
 			t.out.Tell(notify.Message{Event: string(c.Kind), Finding: c.Finding})
 		}
 		select {

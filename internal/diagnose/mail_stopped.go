@@ -22,9 +22,9 @@ func mailStopped(c *Case, in *Instance) []Candidate {
 	if n == 0 && !in.Arrivals.Last().IsZero() {
 		k.Since = in.Arrivals.Last()
 	}
-	k.Title = "no mail comes in" + onHost(in.Name) + " for " + span(c.Now.Sub(k.Since)) + " (about " + amount(want) + " messages are usual in " + span(d) + ")"
+	k.Title = "no mail has come in" + onHost(in.Name) + " for " + span(c.Now.Sub(k.Since)) + " (" + aboutUsual(want) + " in " + span(d) + ")"
 	if n > 0 {
-		k.Title = "hardly any mail comes in" + onHost(in.Name) + ": " + amountOf(n, "message") + " in " + span(d) + " (about " + amount(want) + " are usual)"
+		k.Title = "hardly any mail comes in" + onHost(in.Name) + ": " + amountOf(n, "message") + " in " + span(d) + " (" + aboutUsual(want) + ")"
 	}
 	k.Cause = "mail that should be coming in is not: clients do not reach this host, or are turned away."
 	k.Evidence = []mta.Evidence{countReading(in.Arrivals, seriesOf("mta_received_messages_total", "instance", in.Name), amountOf(n, "message")+" accepted in "+span(d), d)}
@@ -81,6 +81,9 @@ func silence(c *Case, in *Instance, d time.Duration) time.Duration {
 func logAsleep(c *Case, d time.Duration) bool {
 	if len(c.Logs) == 0 {
 		return false
+	}
+	if linesGone(c) {
+		return true
 	}
 	for _, l := range c.Logs {
 		if _, n, ok := l.Lines.Sum(d); !ok || n > 0 {

@@ -126,8 +126,9 @@ func (m *model) countFeed(f *feed, s *mta.Series) {
 func (m *model) destinationFeed(f *feed, s *mta.Series) {
 	in := m.instance(label(s, "instance"))
 	d := in.destination(m, label(s, "destination"))
-	f.born = in.known
-	attempts, ratio := m.sum(d.Attempts, detect.Count).add, m.sum(d.Ratio, detect.Ratio).addRatio
+	f.born, f.of = in.known, in
+	sum, ratio := m.sum(d.Attempts, detect.Count), m.sum(d.Ratio, detect.Ratio).addRatio
+	attempts := func(n float64) { sum.add(n); in.toDestinations += n }
 	failed := m.sum(d.Failed, detect.Count).add
 	switch label(s, "status") {
 	case mta.StatusSent.String():
@@ -201,7 +202,6 @@ func (m *model) hostFeed(f *feed, s *mta.Series) {
 	case s.Name == "mta_processes" && role == mta.RoleDelivery:
 		place = &in.Deliveries
 	case s.Name == "mta_process_restarts_total" && d != nil:
-		f.born = in.known
 		f.count = m.counter(&d.Restarts, s, base+"|"+role.String())
 		return
 	case s.Name == "mta_process_start_time_seconds" && d != nil:

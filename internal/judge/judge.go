@@ -179,6 +179,14 @@ func (e *Engine) Flush(put func(key string, value []byte), del func(key string))
 	e.book.Flush(func(k string, v []byte) { put(keyFinding+k, v) }, func(k string) { del(keyFinding + k) })
 }
 
+// Lasting reports whether a record of Flush is of use to another Engine:
+// what was learned, and findings that are over. What is open, and the time of
+// the last step, are one Engine's own.
+func Lasting(key string) bool {
+	k, finding := strings.CutPrefix(key, keyFinding)
+	return !finding && key != keySignal+"set" || finding && alert.IsPast(k)
+}
+
 // Load takes back what Flush gave; what was learned is merged with what the
 // Engine has learned itself.
 func (e *Engine) Load(key string, value []byte) error {

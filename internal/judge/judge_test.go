@@ -188,3 +188,39 @@ func TestForeignRecord(t *testing.T) {
 		t.Error("a foreign record was taken")
 	}
 }
+
+// TestOldCountsAreNoEvents: a counter that comes into sight again, or for the
+// first time after a restart of mtawatch, did not grow from 0 in that step.
+func TestOldCountsAreNoEvents(t *testing.T) {
+	h := newHost(t)
+	const all = `mta_delivery_attempts_total{instance="a",status="sent",cause=""}`
+	to := func(d string) string {
+		return `mta_destination_attempts_total{instance="a",destination="` + d + `",status="sent"}`
+	}
+	restarts := `mta_process_restarts_total{instance="a",role="job-controller"}`
+	for range 12 {
+		h.set(all, h.values[all]+5)
+		h.set(to("example.net"), h.values[to("example.net")]+5)
+		h.step(step)
+	}
+	h.set(all, h.values[all]+5)
+	h.set(to("back.example"), 5000)
+	h.set(restarts, 37)
+	h.step(step)
+	h.set(all, h.values[all]+7)
+	h.set(to("back.example"), 5002)
+	h.set(to("example.net"), h.values[to("example.net")]+1)
+	h.set(to("new.example"), 4)
+	h.step(step)
+	got := map[string]float64{}
+	for range 12 { // Sum wants half of the time known
+		h.step(step)
+	}
+	for _, d := range h.instance().Destinations {
+		_, got[d.Name], _ = d.Attempts.Sum(14 * step)
+	}
+	_, got["restarts"], _ = h.instance().JobController.Restarts.Sum(14 * step)
+	if d := cmp.Diff(map[string]float64{"example.net": 1, "back.example": 2, "new.example": 4, "restarts": 0}, got); d != "" {
+		t.Errorf("events of the last two steps (-want +got):\n%s", d)
+	}
+}

@@ -21,6 +21,9 @@ type instance struct {
 	listed       time.Time // when a listing last had rows
 	delaySum     float64
 	delayCount   float64
+
+	tried, toDestinations float64 // attempts of this step, and what destinations' counters grew by
+	old                   bool    // the first values of such counters in this step are old
 }
 
 func (m *model) instance(name string) *instance {
@@ -128,7 +131,9 @@ func (in *instance) attempts(m *model, status, cause string) func(float64) {
 			m.name(g, "mta_delivery_attempts_total", pairs("instance", in.Name, "status", s))
 		}
 	}
-	all, failures, bounces := m.sum(in.Attempts, detect.Count).add, m.sum(in.FailureRatio, detect.Ratio).addRatio, m.sum(in.BounceRatio, detect.Ratio).addRatio
+	sum := m.sum(in.Attempts, detect.Count)
+	all := func(n float64) { sum.add(n); in.tried += n }
+	failures, bounces := m.sum(in.FailureRatio, detect.Ratio).addRatio, m.sum(in.BounceRatio, detect.Ratio).addRatio
 	sent, deferred, bounced := m.sum(in.Sent, detect.Count).add, m.sum(in.Deferred, detect.Count).add, m.sum(in.Bounced, detect.Count).add
 	if status == mta.StatusSent.String() {
 		return func(n float64) { all(n); sent(n); failures(0, n); bounces(0, n) }

@@ -28,6 +28,7 @@ type model struct {
 	generic   []generic
 	named     map[string]*detect.Signal // the signal of a series' key
 	keyOf     map[*detect.Signal]string
+	births    []birth
 	now, last time.Time
 	gap       bool // the step before is too long ago: what a counter grew by did not happen in one step
 	back      bool // readings were dropped because the clock went back
@@ -47,7 +48,15 @@ type feed struct {
 	prev  float64                  // of a counter
 	at    time.Time                // when it had a value last
 	born  func(now time.Time) bool // a counter's first value: was it counted from 0 within our sight?
+	of    *instance                // of a destination's counter: born only as far as the attempts of the step go
 	round int
+}
+
+// birth is the first value of a destination's counter. It was counted from 0
+// within our sight, or the destination had a series before and has it again.
+type birth struct {
+	f *feed
+	v float64
 }
 
 func newModel(set *detect.Set, cfg Config) model {
@@ -84,6 +93,7 @@ func (m *model) feed(r *mta.Reading) {
 		f.round = m.round
 		m.value(f, s.Value)
 	}
+	m.bear()
 	m.Sources, m.SourcesKnown, m.LogOnly = r.Sources, r.SourcesKnown, r.LogOnly
 	for _, p := range m.ports {
 		p.settle(m)
@@ -99,6 +109,29 @@ func (m *model) feed(r *mta.Reading) {
 	}
 }
 
+// bear takes the first values of destinations' counters for events of this
+// step, where all destinations together then had no more than the instance:
+// each attempt counts for one of them. Else they are old counts that came back.
+func (m *model) bear() {
+	for _, b := range m.births {
+		b.f.of.toDestinations += b.v
+	}
+	for _, in := range m.instances {
+		in.old = in.Attempts != nil && in.toDestinations > in.tried
+	}
+	for _, b := range m.births {
+		if b.f.of.old {
+			b.v = 0
+		}
+		b.f.count(b.v)
+	}
+	for _, in := range m.instances {
+		in.tried, in.toDestinations = 0, 0
+	}
+	clear(m.births)
+	m.births = m.births[:0]
+}
+
 func (m *model) value(f *feed, v float64) {
 	if f.take != nil {
 		f.take(v)
@@ -111,10 +144,13 @@ func (m *model) value(f *feed, v float64) {
 	switch {
 	case m.gap:
 	case before.IsZero():
-		if f.born != nil && f.born(m.now) {
-			f.count(v)
-		} else {
+		switch {
+		case f.born == nil || !f.born(m.now):
 			f.count(0)
+		case f.of != nil:
+			m.births = append(m.births, birth{f, v})
+		default:
+			f.count(v)
 		}
 	case m.now.Sub(before) > m.step*5/2+time.Second: // the series was away
 	case v < prev: // counted from 0 again

@@ -26,7 +26,10 @@ type judgement struct {
 	reach   map[string]mta.Probe
 	wanted  map[string]time.Time // destinations whose reachability a finding asked for
 	exits   map[exitKey]exit
-	changes []alert.Change // not yet told
+	changes []alert.Change    // not yet told
+	behind  bool              // findings of past time changed: nobody was told
+	anew    bool              // those who are to be told must compare with what is open
+	saving  map[string][]byte // what a commit that is under way stores of unsaved
 
 	senders  map[askedKey]senderAnswer  // what a rule was answered a moment ago
 	failures map[askedKey]failureAnswer // in this step
@@ -74,6 +77,9 @@ func (b *Belt) judgePresent(t mta.Tick) {
 	}
 	b.judgement.at = t.Time
 	b.told(b.judgement.engine.Step(r))
+	if b.judgement.behind { // what the past opened or ended holds now
+		b.judgement.behind, b.judgement.anew, b.judgement.changes = false, true, nil
+	}
 }
 
 // judgePast judges a moment that is over, of which the log alone tells.
@@ -102,7 +108,9 @@ func (b *Belt) told(changes []alert.Change) {
 	for _, c := range changes {
 		b.log.Info("finding", "event", string(c.Kind), "code", string(c.Finding.Code), "severity", c.Finding.Severity.String(), "since", c.Finding.Since)
 	}
-	if !b.judgement.past { // nobody is to be called for what is over
+	if b.judgement.past { // nobody is to be called for what is over
+		b.judgement.behind = b.judgement.behind || len(changes) > 0
+	} else {
 		b.judgement.changes = append(b.judgement.changes, changes...)
 	}
 	if b.cfg.Found != nil && len(changes) > 0 {
@@ -111,13 +119,15 @@ func (b *Belt) told(changes []alert.Change) {
 }
 
 // TakeChanges gives what opened, changed and was resolved since the last
-// call, for those who are to be told.
-func (b *Belt) TakeChanges() []alert.Change {
+// call, for those who are to be told. With anew they are to compare what
+// Findings gives with what they told: past time was judged since, of which
+// no change is handed out.
+func (b *Belt) TakeChanges() (list []alert.Change, anew bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := b.judgement.changes
-	b.judgement.changes = nil
-	return list
+	list, anew = b.judgement.changes, b.judgement.anew
+	b.judgement.changes, b.judgement.anew = nil, false
+	return list, anew
 }
 
 // sourceCounts adds up the connections of each remote address.
@@ -155,6 +165,18 @@ func (b *Belt) saveJudge(batch *state.Batch) {
 			batch.Put(BucketJudge, k, v)
 		}
 	}
+	j.saving, j.unsaved = j.unsaved, make(map[string][]byte)
+}
+
+// saved ends the commit that saveJudge had a part in. Of one that failed all
+// is to be stored again, but for what is newer.
+func (j *judgement) saved(ok bool) {
+	for k, v := range j.saving {
+		if _, newer := j.unsaved[k]; !ok && !newer {
+			j.unsaved[k] = v
+		}
+	}
+	j.saving = nil
 }
 
 // loadJudge takes back one record; one that cannot be read is said and left out.
@@ -168,7 +190,8 @@ func (b *Belt) loadJudge(key string, value []byte) error {
 	return nil
 }
 
-// Adopt takes over what an engine learned from older logs.
+// Adopt takes over what an engine learned and found in older logs. What was
+// open where they end is left out: the log that follows tells what became of it.
 func (b *Belt) Adopt(flush func(put func(key string, value []byte), del func(key string))) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -177,11 +200,17 @@ func (b *Belt) Adopt(flush func(put func(key string, value []byte), del func(key
 	}
 	var err error
 	flush(func(k string, v []byte) {
-		if lerr := b.judgement.engine.Load(k, v); lerr != nil && err == nil {
-			err = lerr
+		if !judge.Lasting(k) {
+			return
+		}
+		if lerr := b.judgement.engine.Load(k, v); lerr != nil {
+			if err == nil {
+				err = lerr
+			}
+			return
 		}
 		if b.judgement.at.IsZero() { // an engine that has not stepped takes what it is given for stored
-			b.judgement.unsaved[k] = v
+			b.judgement.unsaved[k] = bytes.Clone(v)
 		}
 	}, func(string) {})
 	return err

@@ -180,6 +180,7 @@ func (b *Belt) commit(ctx context.Context) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.full, b.failed = true, time.Now()
+		b.judgement.saved(false)
 		b.pending = append(ticks, b.pending...)
 		b.pending = b.pending[max(0, len(b.pending)-maxPending):]
 		if ctx.Err() != nil {
@@ -200,11 +201,11 @@ func (b *Belt) commit(ctx context.Context) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.judgement.saved(true)
 	if err != nil {
 		return b.storeFailed(err)
 	}
 	b.failed = time.Time{}
-	clear(b.judgement.unsaved)
 	if b.storeBad != nil {
 		b.log.Info("the store takes data again")
 		b.storeBad = nil
