@@ -59,7 +59,7 @@ func readFlood(c *Case, p *Port) (flood, bool) {
 		return f, false
 	}
 	now, known := connected(p)
-	if !known {
+	if !known || f.theyStay(now) {
 		return f, false
 	}
 	f.total = now + valueOr(p.States["time-wait"], 0)
@@ -102,11 +102,19 @@ func (f *flood) tooMany() bool {
 	for _, d := range [...]time.Duration{time.Minute, 5 * time.Minute} {
 		_, n, ok := p.Opened.Sum(d)
 		usual, known := p.Opened.Expected(d)
-		if ok && known && n >= floodRate && n > times*usual {
+		if ok && known && n >= floodRate*d.Minutes() && n > times*usual {
 			return true
 		}
 	}
 	return false
+}
+
+// theyStay reports whether nearly all that came in the last minute is still
+// there: who holds connections is another matter (slow-loris, a leak).
+func (f *flood) theyStay(now float64) bool {
+	before, ok := f.port.Current.Ago(time.Minute)
+	_, came, known := f.port.Opened.Sum(time.Minute)
+	return ok && known && !f.blatant && now-before > 0.7*came
 }
 
 // crowded reports whether strangely many connections are open at once, or of
