@@ -256,10 +256,13 @@ func evidenceText(now time.Time, e *mta.Evidence) string {
 	if e.Low == nil || e.High == nil || strings.Contains(text, "normal") {
 		return text
 	}
+	r := view.Range{Low: *e.Low, High: *e.High, Time: now}
+	if strings.Contains(text, "usual") {
+		return text + " (normal " + rangeText(r) + ")" // it names the value already
+	}
 	if e.Value != nil {
 		text += ": now " + levelText(*e.Value)
 	}
-	r := view.Range{Low: *e.Low, High: *e.High, Time: now}
 	return text + ", normal for " + hourText(now, &r) + " is " + rangeText(r)
 }
 

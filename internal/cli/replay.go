@@ -173,7 +173,7 @@ func (t *tool) incidentText(f *mta.Finding, at func(time.Time) string) {
 		t.out.hang(12, "  cause     "+clean(f.Cause))
 	}
 	for i, e := range f.Evidence {
-		t.out.hang(12, "  "+label(i, "evidence")+clean(e.Text)+normalText(e))
+		t.out.hang(12, "  "+label(i, "evidence")+evidenceText(f.Since, &e))
 		for _, l := range e.Lines {
 			t.out.hang(14, "            "+t.out.in(dim, clean(l)))
 		}
@@ -182,12 +182,16 @@ func (t *tool) incidentText(f *mta.Finding, at func(time.Time) string) {
 		name  string
 		lines []string
 	}{{"ruled out", f.RuledOut}, {"to do", f.Advice}, {"do not", f.Avoid}} {
-		for i, l := range part.lines {
-			t.out.hang(12, "  "+label(i, part.name)+clean(l))
+		lines := cleanAll(part.lines)
+		if part.name == "do not" {
+			lines = withoutDoNot(part.lines)
+		}
+		for i, l := range lines {
+			t.out.hang(12, "  "+label(i, part.name)+l)
 		}
 	}
 	for i, c := range f.Folded {
-		t.out.hang(12, "  "+label(i, "with it")+clean(string(c.Code)+": "+c.Title))
+		t.out.hang(12, "  "+label(i, "follows")+clean(string(c.Code)+": "+c.Title))
 	}
 }
 
@@ -197,11 +201,4 @@ func label(i int, name string) string {
 		name = ""
 	}
 	return fmt.Sprintf("%-10s", name)
-}
-
-func normalText(e mta.Evidence) string {
-	if e.Value == nil || e.Low == nil || e.High == nil {
-		return ""
-	}
-	return fmt.Sprintf(" (%.4g, normal %.4g to %.4g)", *e.Value, *e.Low, *e.High)
 }

@@ -22,7 +22,7 @@ func acceptQueueRule() Rule {
 					list = append(list, k)
 				}
 			}
-			if k, ok := overflowSomewhere(c); ok && !known && len(list) == 0 {
+			if k, ok := overflowSomewhere(c, known); ok && len(list) == 0 {
 				list = append(list, k)
 			}
 			return list
@@ -105,19 +105,24 @@ func explainAcceptQueue(c *Case, p *Port, m *mta.Finding) {
 	m.Avoid = append(m.Avoid, "a longer backlog alone only lets clients wait longer")
 }
 
-// overflowSomewhere tells of refused connections where no accept queue can be
-// seen: they may be another program's.
-func overflowSomewhere(c *Case) (Candidate, bool) {
+// overflowSomewhere tells of connections that the kernel refused while no
+// accept queue is seen to be full: bursts fill and empty it between two
+// readings; where no queue can be read they may be another program's.
+func overflowSomewhere(c *Case, read bool) (Candidate, bool) {
 	_, n, ok := c.Overflows.Sum(time.Minute)
-	if !ok || n < 10 || !c.Overflows.Up().Strange() {
+	up := c.Overflows.Up()
+	if !ok || n < 10 || !up.Strange() && (c.Overflows.Judging() || n < 50) {
 		return Candidate{}, false
 	}
 	k := Candidate{Need: 20 * time.Second, Clear: 2 * time.Minute, Family: "accept-queue", Rank: RankGrowth}
 	k.Code, k.Severity, k.Confidence = mta.FindingAcceptQueueOverflow, mta.SeverityWarning, 0.5
-	k.Since, k.Score = sinceOr(c.Overflows.Since(c.Overflows.Up()), c.Now), score(c.Overflows.Up())
+	k.Since, k.Score = sinceOr(c.Overflows.Since(up), c.Now), score(up)
 	k.DependsOn = overflowCauses[:]
 	k.Title = amountOf(n, "connection") + " refused in a minute because an accept queue was full"
 	k.Cause = "some server of this host does not accept its connections fast enough; which one is not known."
+	if read {
+		k.Cause, k.Confidence = "clients come in bursts faster than the server accepts them: the queue is full for moments, between two readings of it.", 0.7
+	}
 	k.Evidence = []mta.Evidence{reading(c.Overflows, "mta_accept_overflows_total", amountOf(n, "overflow")+" in the last minute")}
 	k.Advice = []string{"see which port it is: `ss -Hltn` (Recv-Q is what waits, Send-Q the room)"}
 	return k, true

@@ -69,7 +69,7 @@ func explainBlocklisted(in *Instance, us []*failing, m *mta.Finding) {
 	}
 	m.RuledOut = append(m.RuledOut, healthyOthers(in, "")...)
 	if n, want, ok := arrivalsNow(in, 30*time.Minute); ok && n <= 1.5*want+10 {
-		m.RuledOut = append(m.RuledOut, "no burst of our own earned it: "+amountOf(n, "message")+" came in within 30 min, as usual")
+		m.RuledOut = append(m.RuledOut, "no burst of our own earned it: "+cameIn(n, want, 30*time.Minute))
 	}
 	if m.Reason == mta.CauseAuthentication {
 		adviseRefusal(m.Reason, "DOMAIN", m)

@@ -82,7 +82,7 @@ func explainBounces(c *Case, in *Instance, m *mta.Finding) {
 	}
 	m.Evidence = append(m.Evidence, replyEvidence(said, 3)...)
 	if n, want, ok := arrivalsNow(in, 30*time.Minute); ok && n <= 1.5*want+10 {
-		m.RuledOut = append(m.RuledOut, "no burst of mail: "+amountOf(n, "message")+" came in within 30 min, as usual")
+		m.RuledOut = append(m.RuledOut, "no burst of mail: "+cameIn(n, want, 30*time.Minute))
 	}
 	m.Advice = append(m.Advice, "see what is refused, where and why: `mtawatch failures`",
 		"if the recipients are yours, see whether the directory or table of users is whole: one that was emptied or cannot be read refuses everybody",

@@ -63,7 +63,7 @@ func TestDispatcherDown(t *testing.T) {
 func TestJobControllerDown(t *testing.T) {
 	stands := func(w *world) { w.v.attempts, w.v.incoming = 0, float64(w.second) }
 	play(t, []scene{
-		{name: "gone", change: func(w *world) { w.v.jobControllers = 0; stands(w) }, want: []string{"job-controller-down critical"}, titles: []string{"accepted and not delivered"}},
+		{name: "gone", change: func(w *world) { w.v.jobControllers = 0; stands(w) }, want: []string{"job-controller-down critical"}, titles: []string{"no mail is delivered"}},
 		{name: "SIGSTOP, which nothing logs", facts: &live{procs: both("T")}, change: stands, want: []string{"job-controller-down critical"},
 			titles: []string{"qmgr 101", "SIGCONT"}},
 		{name: "it hangs, from series alone", change: stands, want: []string{"job-controller-down critical"},

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"math"
 	"strings"
 	"time"
 
@@ -41,7 +40,7 @@ func destinationFails(c *Case, in *Instance, f *failing) (Candidate, bool) {
 	default:
 		return k, false
 	}
-	k.Title = "Mail to " + f.name() + verb + ofAll(f.failed, f.attempts, f.window) + " (" + usualShare(f.usual, f.known) + ")"
+	k.Title = "mail to " + f.name() + verb + ofAll(f.failed, f.attempts, f.window) + " (" + usualShare(f.usual, f.known) + ")"
 	k.Cause = f.sentence()
 	k.Evidence = append(f.numbers(in), replyEvidence(f.said, 3)...)
 	k.Explain = func(m *mta.Finding) { explainDestination(c, in, f, m) }
@@ -128,7 +127,7 @@ func explainDestination(c *Case, in *Instance, f *failing, m *mta.Finding) {
 		}
 	}
 	if n, want, ok := arrivalsNow(in, f.window); ok && n <= 2*want+10 {
-		m.RuledOut = append(m.RuledOut, "we do not send more than usual: "+amountOf(n, "message")+" came in within "+span(f.window)+", about "+amount(math.Round(want))+" are usual")
+		m.RuledOut = append(m.RuledOut, "we do not send more than usual: "+cameIn(n, want, f.window))
 	}
 	advise(software(c, in.Name), f, m)
 }

@@ -42,7 +42,7 @@ func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
 		dispatcherEnded(c, in, e, &k)
 	case len(stuck) > 0 && stuck[0].State == "T":
 		k.Need, k.Confidence = twice, 0.99
-		k.Title = "the dispatcher" + whose(in.Name) + " is stopped: no new connection is served"
+		k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " is stopped: no new connection is served"
 		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
 		k.Evidence = []mta.Evidence{fact(text)}
 		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
@@ -60,9 +60,9 @@ func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
 
 func dispatcherEnded(c *Case, in *Instance, e ended, k *Candidate) {
 	k.Need, k.Since = e.need, e.at
-	k.Title = "the dispatcher" + whose(in.Name) + " is down: new SMTP connections are refused"
+	k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " is down: new SMTP connections are refused"
 	if e.replaced {
-		k.Title = "the dispatcher" + whose(in.Name) + " died and was replaced"
+		k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " died and was replaced"
 	}
 	var texts []string
 	k.Cause, texts, k.Confidence = endCause(c, in, mta.RoleDispatcher, e)
@@ -74,7 +74,7 @@ func dispatcherEnded(c *Case, in *Instance, e ended, k *Candidate) {
 
 // daemonCount is the evidence of a daemon's process count.
 func daemonCount(in *Instance, d *Daemon, role mta.Role) mta.Evidence {
-	e := mta.Evidence{Text: "no " + role.String() + " process; 1 is the rule", Series: seriesOf("mta_processes", "instance", in.Name, "role", role.String())}
+	e := mta.Evidence{Text: "no " + strings.ReplaceAll(role.String(), "-", " ") + " process; 1 is the rule", Series: seriesOf("mta_processes", "instance", in.Name, "role", role.String())}
 	one := 1.0
 	if v, ok := d.Count.Value(); ok && v == 0 {
 		e.Value, e.Low, e.High = &v, &one, &one
@@ -195,7 +195,7 @@ func dispatcherHangs(c *Case, in *Instance, k *Candidate) bool {
 	}
 	k.Rank = RankContradiction
 	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingOwnDNSDead, mta.FindingOwnResourceFailing}
-	k.Title = "the dispatcher" + whose(in.Name) + " hangs: " + amountOf(waiting, "connection") + " wait and nobody serves them"
+	k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " hangs: " + amountOf(waiting, "connection") + " wait and nobody serves them"
 	k.Cause = "the dispatcher lives but starts no server for the clients that wait: it is stopped, stuck in the kernel, or the machine is out of a resource."
 	for _, p := range in.Ports {
 		if v, ok := p.AcceptQueue.Value(); ok && v > 0 {
@@ -222,7 +222,9 @@ func explainDispatcher(c *Case, in *Instance, m *mta.Finding) {
 		m.RuledOut = append(m.RuledOut, "the queue's disk is not full: "+amount(v/(1<<30))+" GiB are free")
 	}
 	m.Advice = append(m.Advice, startAdvice(c, in.Name)...)
-	m.Advice = append(m.Advice, "see whether the kernel killed it for memory: `dmesg -T | grep -i -e oom -e killed`")
+	if !strings.Contains(m.Cause, "on purpose") {
+		m.Advice = append(m.Advice, "see whether the kernel killed it for memory: `dmesg -T | grep -i -e oom -e killed`")
+	}
 	m.Avoid = append(m.Avoid, "do not delete the pid file or queue files to get it started: senders keep their mail and try again for days",
 		"do not start a second one before you know that the first is gone: `ps -ef`")
 }

@@ -39,7 +39,7 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 		jobControllerEnded(c, in, e, &k)
 	case len(stuck) > 0 && stuck[0].State == "T":
 		k.Need, k.Confidence = twice, 0.99
-		k.Title = "the job controller" + whose(in.Name) + " is stopped: mail is accepted and not delivered"
+		k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " is stopped: no mail is delivered"
 		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
 		k.Evidence = []mta.Evidence{fact(text)}
 		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
@@ -60,9 +60,9 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 
 func jobControllerEnded(c *Case, in *Instance, e ended, k *Candidate) {
 	k.Need, k.Since = e.need, e.at
-	k.Title = "the job controller" + whose(in.Name) + " is down: mail is accepted and not delivered"
+	k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " is down: no mail is delivered"
 	if e.replaced {
-		k.Title = "the job controller" + whose(in.Name) + " died and was replaced"
+		k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " died and was replaced"
 	}
 	var texts []string
 	k.Cause, texts, k.Confidence = endCause(c, in, mta.RoleJobController, e)
@@ -74,7 +74,7 @@ func jobControllerEnded(c *Case, in *Instance, e ended, k *Candidate) {
 
 func jobControllerHangs(c *Case, in *Instance, u untriedMail, k *Candidate) {
 	k.Rank, k.Since, k.Confidence = RankContradiction, u.since, 0.9
-	k.Title = "the job controller" + whose(in.Name) + " hangs: " + amountOf(u.count, "message") + " came in and no delivery was tried"
+	k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " hangs: " + amountOf(u.count, "message") + " came in and no delivery was tried"
 	if n, ok := in.JobController.Count.Value(); ok && n == 0 {
 		k.Title = "no job controller" + whose(in.Name) + ": " + amountOf(u.count, "message") + " came in and no delivery was tried"
 	}

@@ -22,9 +22,9 @@ func mailStopped(c *Case, in *Instance) []Candidate {
 	if n == 0 && !in.Arrivals.Last().IsZero() {
 		k.Since = in.Arrivals.Last()
 	}
-	k.Title = "no mail comes in" + onHost(in.Name) + " for " + span(c.Now.Sub(k.Since)) + " (about " + amount(want) + " messages are usual in " + span(d) + ")"
+	k.Title = "no mail has come in" + onHost(in.Name) + " for " + span(c.Now.Sub(k.Since)) + " (" + aboutUsual(want) + " in " + span(d) + ")"
 	if n > 0 {
-		k.Title = "hardly any mail comes in" + onHost(in.Name) + ": " + amountOf(n, "message") + " in " + span(d) + " (about " + amount(want) + " are usual)"
+		k.Title = "hardly any mail comes in" + onHost(in.Name) + ": " + amountOf(n, "message") + " in " + span(d) + " (" + aboutUsual(want) + ")"
 	}
 	k.Cause = "mail that should be coming in is not: clients do not reach this host, or are turned away."
 	k.Evidence = []mta.Evidence{countReading(in.Arrivals, seriesOf("mta_received_messages_total", "instance", in.Name), amountOf(n, "message")+" accepted in "+span(d), d)}
@@ -97,23 +97,6 @@ func logAsleep(c *Case, d time.Duration) bool {
 		}
 	}
 	return !known || movedIn(c, d) >= 1
-}
-
-// linesGone reports whether all logs fell silent a moment ago, earlier than d
-// can show, while clients still come.
-func linesGone(c *Case) bool {
-	quiet := 3 * time.Hour
-	for _, l := range c.Logs {
-		last := l.Lines.Last()
-		if last.IsZero() {
-			continue
-		}
-		quiet = min(quiet, c.Now.Sub(last))
-		if want, ok := l.Lines.Expected(quiet); !ok || want < 20 {
-			return false
-		}
-	}
-	return movedIn(c, quiet) >= 1
 }
 
 // whyStopped tells clients that are turned away from those that do not come.

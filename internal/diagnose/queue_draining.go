@@ -88,7 +88,7 @@ func sentFell(c *Case, in *Instance) (Candidate, bool) {
 	k := notDraining(in, "")
 	k.Score, k.Reason = score(r), mostGrown(in, d)
 	k.Since = sinceOr(in.Sent.Since(r), c.Now)
-	k.Title = "mail" + onHost(in.Name) + " does not leave: " + amount(sent) + " sent in " + span(d) + ", about " + amount(usual) + " are usual, and " + amountOf(now, "message") + " wait"
+	k.Title = "mail" + onHost(in.Name) + " does not leave: " + amount(sent) + " sent in " + span(d) + ", " + aboutUsual(usual) + ", and " + amountOf(now, "message") + " wait"
 	k.Cause = "as much mail as usual comes in, but far less is delivered."
 	if k.Reason != mta.CauseNone {
 		k.Cause = "as much mail as usual comes in, but far less is delivered: " + inWords(k.Reason) + "."

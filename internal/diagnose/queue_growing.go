@@ -52,8 +52,8 @@ func appendGrowth(list []Candidate, c *Case, in *Instance, g growth, need time.D
 	if g.name != "" {
 		what = "the " + g.name + " queue"
 	}
-	k.Title = what + whose(in.Name) + " grows: " + amountOf(g.now, "message") + " (normal for now is " + amount(g.usual.Low) + "-" + amount(g.usual.High) + ")"
-	k.Cause = "mail comes in faster than it goes out; no single reason stands out."
+	k.Title = what + whose(in.Name) + " grows: " + amountOf(g.now, "message") + " (normal at this hour is " + amount(g.usual.Low) + "-" + amount(g.usual.High) + ")"
+	k.Cause = "more mail waits than is usual, and no single reason stands out."
 	series := seriesOf("mta_queue_messages", "instance", in.Name)
 	if g.name != "" {
 		series = seriesOf("mta_queue_messages", "instance", in.Name, "queue", g.name)
@@ -179,7 +179,7 @@ func explainGrowth(c *Case, in *Instance, m *mta.Finding) {
 		m.Evidence = append(m.Evidence, e)
 	}
 	if n, want, ok := arrivalsNow(in, 30*time.Minute); ok && n <= 1.5*want+10 {
-		m.RuledOut = append(m.RuledOut, "no surge of mail: "+amountOf(n, "message")+" came in within 30 min, as usual")
+		m.RuledOut = append(m.RuledOut, "no surge of mail: "+cameIn(n, want, 30*time.Minute))
 	}
 	if n, ok := in.JobController.Count.Value(); ok && n >= 1 {
 		m.RuledOut = append(m.RuledOut, "the job controller runs")

@@ -212,7 +212,7 @@ func (b *burst) words(in *Instance, m *mta.Finding) {
 	series := seriesOf("mta_received_messages_total", "instance", in.Name)
 	arrivals := countReading(in.Arrivals, series, amountOf(total(in.Arrivals, b.window), "message")+" accepted in all in "+span(b.window), b.window)
 	if b.sender == nil {
-		m.Title = "a burst of mail that is refused: " + amountOf(b.arrived, "message") + " came in within " + span(b.window) + " (about " + amount(b.expected) + " are usual), " +
+		m.Title = "a burst of mail that is refused: " + amountOf(b.arrived, "message") + " came in within " + span(b.window) + " (" + aboutUsual(b.expected) + "), " +
 			amount(b.bad) + " deliveries more than usual fail"
 		m.Cause = "one account or host probably sends what nobody asked for (a stolen password, an open form): far more mail than usual comes in, and " +
 			amountOf(float64(b.places), "destination") + " or more refuse it (" + inWords(b.reason) + ")."
@@ -222,10 +222,18 @@ func (b *burst) words(in *Instance, m *mta.Finding) {
 	kind := map[string]string{"account": "account ", "client": "client ", "sender": "sender "}[b.sender.Kind]
 	who := kind + cut(b.sender.Name, 100)
 	m.Subject = b.sender.Name
-	m.Title = who + " sends far beyond its habit: " + amountOf(b.arrived, "message") + " in " + span(b.window) + " (" + habit + ")"
-	m.Cause = who + " sends far more than it ever does, and it is delivered: a mailing, or the beginning of an abuse."
+	much, culprit := "sends far more than it ever does", "its password is probably stolen, or a program on it runs wild."
+	m.Title = who + " sends far beyond its habit: "
+	if !b.known {
+		much, m.Title = "sends very much", who+" sends very much: "
+	}
+	if b.sender.Kind == "client" {
+		culprit = "a program on that host runs wild, somebody has broken into it, or an account used there is stolen."
+	}
+	m.Title += amountOf(b.arrived, "message") + " in " + span(b.window) + " (" + habit + ")"
+	m.Cause = who + " " + much + ", and it is delivered: a mailing, or the beginning of an abuse."
 	if b.reason != mta.CauseNone {
-		m.Cause = who + " sends far more than it ever does, and much of it is refused (" + inWords(b.reason) + "): its password is probably stolen, or a program on it runs wild."
+		m.Cause = who + " " + much + ", and much of it is refused (" + inWords(b.reason) + "): " + culprit
 	}
 	e := fact(who + ": " + amountOf(b.arrived, "message") + " to " + amountOf(float64(b.sender.Recipients), "recipient") + " in " + span(b.window) + ", " +
 		amount(float64(b.sender.Failed)) + " attempts failed; " + habit)

@@ -1,6 +1,10 @@
 package diagnose
 
-import "github.com/mtawatch/mtawatch/internal/mta"
+import (
+	"strings"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
 
 // What to type differs from mail server to mail server. Where the software
 // is not known the words are general and name Postfix's command as the example.
@@ -80,4 +84,17 @@ func blockAdvice(c *Case, instance, address string) []string {
 		return append(list, "refuse it in smtpd.conf: `reject ... from src`")
 	}
 	return append(list, "bound what one client may do: Postfix `smtpd_client_connection_count_limit`, `smtpd_client_connection_rate_limit` (clients in mynetworks are exempt)")
+}
+
+// theDaemon names a daemon for people, by its role and as its server calls
+// it: "the job controller (qmgr) of postfix".
+func theDaemon(c *Case, instance string, role mta.Role) string {
+	what := "dispatcher"
+	if role == mta.RoleJobController {
+		what = "job controller"
+	}
+	if name := daemonName(c, instance, role); strings.ReplaceAll(name, "_", " ") != what {
+		what += " (" + name + ")"
+	}
+	return "the " + what + whose(instance)
 }

@@ -28,6 +28,22 @@ func usualShare(usual float64, known bool) string {
 	return "usual " + percent(usual)
 }
 
+// aboutUsual writes how many are usual: "about 28 are usual".
+func aboutUsual(want float64) string {
+	switch want = math.Round(want); want {
+	case 0:
+		return "hardly any are usual"
+	case 1:
+		return "about 1 is usual"
+	}
+	return "about " + amount(want) + " are usual"
+}
+
+// cameIn writes what came in and what usually does.
+func cameIn(n, want float64, d time.Duration) string {
+	return amountOf(n, "message") + " came in within " + span(d) + ", " + aboutUsual(want)
+}
+
 // shareReading makes the evidence of a share with its normal range in percent.
 func shareReading(g *detect.Signal, series, text string, share float64) mta.Evidence {
 	e := mta.Evidence{Text: text, Series: series, Value: &share}
@@ -49,7 +65,7 @@ func countReading(g *detect.Signal, series, text string, d time.Duration) mta.Ev
 		return reading(g, series, text)
 	}
 	n := total(g, d)
-	e := mta.Evidence{Text: text + "; about " + amount(math.Round(want)) + " are usual in " + span(d) + learnedNote(g), Series: series, Value: &n}
+	e := mta.Evidence{Text: text + "; " + aboutUsual(want) + " in " + span(d) + learnedNote(g), Series: series, Value: &n}
 	if low, high, ok := g.RangeOver(d); ok {
 		e.Low, e.High = &low, &high
 	}

@@ -43,9 +43,6 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 	if _, _, known := in.Attempts.Sum(min(quiet, 3*time.Hour)); !ok || !known {
 		return untriedMail{}, false
 	}
-	if u, ok := standsStill(in, last, quiet); ok {
-		return u, true
-	}
 	for _, l := range untriedLimits {
 		wait := l.wait * patience
 		if quiet < wait {
@@ -79,34 +76,15 @@ func leftStanding(queue *detect.Signal, quiet, wait time.Duration) float64 {
 	if !ok || !known {
 		return 0
 	}
+	if least-before < 2 && wait < slowUpload {
+		return leftStanding(queue, quiet, slowUpload)
+	}
 	return least - before
 }
 
-// incomingLimits are untriedLimits where the queue alone tells: a client that
-// sends one large message slowly is in it, too.
-var incomingLimits = [...]struct {
-	count float64
-	wait  time.Duration
-}{{10, time.Minute}, {3, 2 * time.Minute}, {2, 10 * time.Minute}, {1, 30 * time.Minute}}
-
-// standsStill is the same contradiction, read from the incoming queue. Postfix
-// logs a message as accepted when the job controller takes it up: when
-// that hangs, nothing seems to arrive, and the queue before it fills.
-func standsStill(in *Instance, last time.Time, quiet time.Duration) (untriedMail, bool) {
-	q := queueNamed(in, "incoming")
-	if q == nil {
-		return untriedMail{}, false
-	}
-	now, known := q.Messages.Value()
-	for _, l := range incomingLimits {
-		least, ok := q.Messages.Least(l.wait)
-		if !known || !ok || quiet < l.wait || least < l.count || now < l.count {
-			continue
-		}
-		return untriedMail{count: least, wait: l.wait, since: last, queue: q.Messages}, true
-	}
-	return untriedMail{}, false
-}
+// slowUpload is how long a single message may stand in the queue because its
+// client has not sent all of it yet.
+const slowUpload = 30 * time.Minute
 
 // whereUntried gives the queue in which untried mail stands, and how much
 // longer to wait than usual: where deliveries are under way, the mail may be

@@ -21,7 +21,8 @@ var pageText string
 func (r *Report) Page(w io.Writer, clean func(string) string) error {
 	p := page{r: r, clean: clean}
 	t, err := template.New("page").Funcs(template.FuncMap{"clean": clean, "at": p.at, "span": spanText, "number": numberText,
-		"deref": func(v *float64) float64 { return *v }, "pct": func(v float64) int { return int(math.Round(100 * v)) }, "worst": worst}).Parse(pageText)
+		"normal": normalText, "bare": func(s string) string { return strings.TrimPrefix(s, "do not ") },
+		"pct": func(v float64) int { return int(math.Round(100 * v)) }, "worst": worst}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("read page: %w", err)
 	}
@@ -89,7 +90,27 @@ func (p *page) at(t time.Time) string {
 
 func worst(f mta.Finding) string { return f.Severity.String() }
 
-func spanText(d time.Duration) string { return d.Round(time.Second).String() }
+// spanText gives a duration in its two largest units: 13d 23h.
+func spanText(d time.Duration) string {
+	s := int64(max(0, d) / time.Second)
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 3600:
+		return fmt.Sprintf("%dm %ds", s/60, s%60)
+	case s < 86400:
+		return fmt.Sprintf("%dh %dm", s/3600, s%3600/60)
+	}
+	return fmt.Sprintf("%dd %dh", s/86400, s%86400/3600)
+}
+
+// normalText gives the normal range of a proof whose text does not name it.
+func normalText(e mta.Evidence) string {
+	if e.Low == nil || e.High == nil || strings.Contains(e.Text, "normal") {
+		return ""
+	}
+	return " (normal " + numberText(*e.Low) + " to " + numberText(*e.High) + ")"
+}
 
 func numberText(v float64) string {
 	switch {
