@@ -46,7 +46,7 @@ type Adapter struct {
 	ReadList func(io.Reader) iter.Seq2[mta.QueuedMessage, error]
 
 	// Roles says what each process does for the instance, in the same order;
-	// RoleNone for the processes of others.
+	// RoleNone for the processes of others. nil: that cannot be told here.
 	Roles func(mta.Instance, []mta.Process) []mta.Role
 }
 

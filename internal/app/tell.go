@@ -124,7 +124,10 @@ func (p *prober) run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		p.ask.SetPorts(ownPorts(p.belt.Instances()))
+		ports := ownPorts(p.belt.Instances())
+		if p.ask.SetPorts(ports); len(ports) == 0 {
+			p.belt.DropProbe(probe.NameSMTP)
+		}
 		p.ask.Suspect(p.belt.Suspect())
 		if list := p.belt.WantReach(); len(list) > 0 {
 			p.ask.Want(list)

@@ -90,7 +90,8 @@ const probeTime = time.Minute
 
 // failedProbe gives the probe of the instance's port that has failed
 // throughout: "smtp:PORT" is that port's, "smtp" that of the only instance,
-// or of the one that has port 25.
+// else of the one that has the port which was asked, or port 25 where no one
+// knows which it was.
 func failedProbe(c *Case, in *Instance) (name string, ok bool) {
 	for _, name := range slices.Sorted(maps.Keys(c.Probes)) {
 		kind, port, one := strings.Cut(name, ":")
@@ -99,6 +100,9 @@ func failedProbe(c *Case, in *Instance) (name string, ok bool) {
 		}
 		if !one {
 			port = "25"
+			if p, ok := c.Facts.Probe(name); ok && strings.Contains(p.Target, ":") {
+				port = p.Target[strings.LastIndexByte(p.Target, ':')+1:]
+			}
 		}
 		if !one && len(c.Instances) == 1 || slices.ContainsFunc(in.Ports, func(p *Port) bool { return p.Port == port }) {
 			return name, true

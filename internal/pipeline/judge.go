@@ -278,6 +278,14 @@ func (b *Belt) SetProbe(p mta.Probe) {
 	b.judgement.probes[p.Name] = p
 }
 
+// DropProbe says that a probe does not run any more: its last outcome tells
+// nothing of now.
+func (b *Belt) DropProbe(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.judgement.probes, name)
+}
+
 // SetReach takes the reachability of a destination's mail exchanger.
 func (b *Belt) SetReach(destination string, p mta.Probe) {
 	b.mu.Lock()

@@ -23,7 +23,8 @@ type identity struct {
 func newProcessView() *processView { return &processView{} }
 
 // SetProcesses takes the machine's processes at one moment, each list with
-// the roles that an instance's adapter gave. A failed reading is UNKNOWN.
+// the roles that an instance's adapter gave. A failed reading is UNKNOWN, and
+// so are the processes of an instance that has no list.
 func (b *Belt) SetProcesses(at time.Time, byInstance map[string][]mta.RoleProcess, failed string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -32,11 +33,12 @@ func (b *Belt) SetProcesses(at time.Time, byInstance map[string][]mta.RoleProces
 	}
 	b.procTime, b.procErr = at, failed
 	for name, v := range b.procs {
-		if failed != "" {
+		list, known := byInstance[name]
+		if failed != "" || !known {
 			v.known = false
 			continue
 		}
-		v.set(byInstance[name])
+		v.set(list)
 	}
 }
 

@@ -195,6 +195,8 @@ func (b *Belt) procsUnknown(instance string, now time.Time) string {
 	switch {
 	case b.procErr != "":
 		return b.procErr
+	case v != nil && !v.known && !b.procTime.IsZero():
+		return "which processes are its own cannot be told: there are several mail servers and their working directories may not be read; run mtawatch as root"
 	case v == nil || !v.known:
 		return "the processes have not been read yet"
 	case now.Sub(b.procTime) > b.stale():

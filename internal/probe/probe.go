@@ -50,6 +50,7 @@ const (
 	ReachHourly = 6
 	maxPorts    = 4  // own addresses that are asked
 	maxDomains  = 50 // that wait to be asked, and that are remembered
+	maxWorked   = 64 // probes and ports of which is kept that they were good once
 	keepPast    = 30 // outcomes of each probe
 )
 
@@ -107,7 +108,7 @@ type Prober struct {
 	label   string // the random one
 	labelAt time.Time
 	control bool            // the control domain was needed last time
-	worked  map[string]bool // probes that were good once
+	worked  map[string]bool // probes and own ports ("smtp/ADDRESS:PORT") that were good once
 	last    map[string]time.Time
 	past    map[string][]Past
 	ports   []netip.AddrPort
@@ -193,10 +194,10 @@ func (p *Prober) Past(name string) []Past { return append([]Past(nil), p.past[na
 func (p *Prober) Step(ctx context.Context, now time.Time) Result {
 	var r Result
 	if p.cfg.DNS && p.due(NameDNS, now, p.dnsEvery()) {
-		p.report(ctx, &r, now, func() mta.Probe { return p.askDNS(ctx, now) })
+		p.report(ctx, &r, now, func() (mta.Probe, bool) { return p.askDNS(ctx, now), p.worked[NameDNS] })
 	}
 	if every := p.smtpEvery(); p.cfg.SMTP && len(p.ports) > 0 && p.due(NameSMTP, now, every) {
-		p.report(ctx, &r, now, func() mta.Probe { return p.askPorts(ctx) })
+		p.report(ctx, &r, now, func() (mta.Probe, bool) { return p.askPorts(ctx) })
 	}
 	if d, ok := p.nextReach(now); ok && p.cfg.Remote {
 		p.reached[d] = now
@@ -242,18 +243,26 @@ func (p *Prober) due(name string, now time.Time, every time.Duration) bool {
 	return true
 }
 
-func (p *Prober) report(ctx context.Context, r *Result, now time.Time, ask func() mta.Probe) {
+// report keeps the outcome of a probe, and tells it when it is good or news.
+func (p *Prober) report(ctx context.Context, r *Result, now time.Time, ask func() (probe mta.Probe, news bool)) {
 	began := time.Now()
-	probe := ask()
+	probe, news := ask()
 	if ctx.Err() != nil {
 		return // we were stopped: that says nothing about who was asked
 	}
 	p.remember(probe, now, time.Since(began))
-	if probe.OK && !p.worked[probe.Name] {
-		p.worked[probe.Name], p.dirty[probe.Name] = true, true
+	if probe.OK {
+		p.good(probe.Name)
 	}
-	if probe.OK || p.worked[probe.Name] {
+	if probe.OK || news {
 		r.Probes = append(r.Probes, probe)
+	}
+}
+
+// good notes that a probe, or an own port, has answered once.
+func (p *Prober) good(key string) {
+	if !p.worked[key] && len(p.worked) < maxWorked {
+		p.worked[key], p.dirty[key] = true, true
 	}
 }
 
@@ -288,19 +297,24 @@ func (p *Prober) resolvers() ([]netip.AddrPort, error) {
 	return Resolvers(string(b)), nil
 }
 
-// askPorts asks each own port; one that does not greet makes the probe fail.
-func (p *Prober) askPorts(ctx context.Context) mta.Probe {
-	var first mta.Probe
-	for i, a := range p.ports {
+// askPorts asks each own port; one that has greeted once and does not now
+// makes the probe fail. One that never did is no news: it may greet only
+// after TLS, or not on this address.
+func (p *Prober) askPorts(ctx context.Context) (first mta.Probe, news bool) {
+	for _, a := range p.ports {
 		r := Banner(ctx, a.String())
-		if i == 0 || !r.OK {
+		key := NameSMTP + "/" + a.String()
+		switch {
+		case !r.OK && p.worked[key]:
+			return r, true
+		case r.OK:
+			p.good(key)
+		}
+		if first.Name == "" || r.OK && !first.OK {
 			first = r
 		}
-		if !r.OK {
-			break
-		}
 	}
-	return first
+	return first, false
 }
 
 // nextReach gives the domain to ask about, if one may be asked now.
@@ -324,7 +338,7 @@ func (p *Prober) nextReach(now time.Time) (string, bool) {
 	return "", false
 }
 
-// Flush hands out what is to be kept and has changed: that a probe was good once.
+// Flush hands out what is to be kept and has changed: that a probe, or a port, was good once.
 func (p *Prober) Flush(put func(key string, value []byte)) {
 	for name := range p.dirty {
 		put(name, []byte("worked"))
@@ -334,7 +348,12 @@ func (p *Prober) Flush(put func(key string, value []byte)) {
 
 // Load takes back what Flush gave.
 func (p *Prober) Load(key string, value []byte) error {
-	if key != NameDNS && key != NameSMTP || string(value) != "worked" {
+	port, one := strings.CutPrefix(key, NameSMTP+"/")
+	if one {
+		_, err := netip.ParseAddrPort(port)
+		one = err == nil && len(p.worked) < maxWorked
+	}
+	if key != NameDNS && key != NameSMTP && !one || string(value) != "worked" {
 		return fmt.Errorf("load probe %q: not a record of a probe", key)
 	}
 	p.worked[key] = true

@@ -115,6 +115,33 @@ func TestStepPorts(t *testing.T) {
 	}
 }
 
+// TestPortNeverGreets holds that a port that never greeted spoils nothing, and
+// that one that did is known after a restart too.
+func TestPortNeverGreets(t *testing.T) {
+	one, tls, two := newListener(t, "220 one\r\n"), newListener(t, "421 not like this\r\n"), newListener(t, "220 two\r\n")
+	cfg := Config{Settings: Settings{SMTP: true, SMTPInterval: time.Minute}}
+	p := New(cfg)
+	p.SetPorts([]netip.AddrPort{tls.addr, one.addr, two.addr})
+	if r := p.Step(t.Context(), at(0)); len(r.Probes) != 1 || !r.Probes[0].OK || r.Probes[0].Target != one.addr.String() {
+		t.Errorf("reported %+v", r.Probes)
+	}
+	again := New(cfg)
+	p.Flush(func(k string, v []byte) {
+		if err := again.Load(k, v); err != nil {
+			t.Error(err)
+		}
+	})
+	two.say("421 busy\r\n")
+	again.SetPorts([]netip.AddrPort{tls.addr, one.addr, two.addr})
+	if r := again.Step(t.Context(), at(60)); len(r.Probes) != 1 || r.Probes[0].OK || r.Probes[0].Target != two.addr.String() {
+		t.Errorf("reported %+v", r.Probes)
+	}
+	again.SetPorts([]netip.AddrPort{tls.addr})
+	if r := again.Step(t.Context(), at(180)); len(r.Probes) != 0 {
+		t.Errorf("reported %+v", r.Probes)
+	}
+}
+
 func TestStepReach(t *testing.T) {
 	ns := newNameServer(t, code(dnsmessage.RCodeNameError))
 	p := New(Config{Settings: Settings{Remote: true}, Resolvers: []netip.AddrPort{ns.addr}, RemotePort: 1})

@@ -130,7 +130,9 @@ func (c *Counter) Queue(instance string, now time.Time) mta.Queue {
 const maxAncestors = 64
 
 // Processes reads the machine's processes and gives each instance its own,
-// with their roles, and marks those that their dispatcher left behind.
+// with their roles, and marks those that their dispatcher left behind. An
+// instance of which that cannot be told is missing: its processes are
+// unknown. It cannot when two instances would have the same dispatcher.
 func Processes(ctx context.Context, h adapter.Host, adapters []adapter.Adapter, instances []mta.Instance) (map[string][]mta.RoleProcess, error) {
 	ctx, cancel := context.WithTimeout(ctx, processTimeout)
 	defer cancel()
@@ -148,14 +150,39 @@ func Processes(ctx context.Context, h adapter.Host, adapters []adapter.Adapter, 
 		if a == nil || a.Roles == nil {
 			continue
 		}
-		for i, role := range a.Roles(in, all) {
+		roles := a.Roles(in, all)
+		if roles == nil {
+			continue
+		}
+		byInstance[in.Name] = []mta.RoleProcess{}
+		for i, role := range roles {
 			if role != mta.RoleNone {
 				byInstance[in.Name] = append(byInstance[in.Name], mta.RoleProcess{Process: all[i], Role: role, Instance: in.Name})
 			}
 		}
 		markOrphans(byInstance[in.Name], above)
 	}
+	dropShared(byInstance)
 	return byInstance, nil
+}
+
+// dropShared drops the instances that have a dispatcher in common: whose it is cannot be told.
+func dropShared(byInstance map[string][]mta.RoleProcess) {
+	of := make(map[int][]string) // instances by their dispatchers' pids
+	for name, list := range byInstance {
+		for i := range list {
+			if list[i].Role == mta.RoleDispatcher {
+				of[list[i].PID] = append(of[list[i].PID], name)
+			}
+		}
+	}
+	for _, names := range of {
+		for _, name := range names {
+			if len(names) > 1 {
+				delete(byInstance, name)
+			}
+		}
+	}
 }
 
 // markOrphans marks the processes of one instance that descend from none of

@@ -85,3 +85,38 @@ func TestProcessesOrphans(t *testing.T) {
 		})
 	}
 }
+
+// TestProcessesOfWhom: where it cannot be seen which instance a master serves,
+// the processes are unknown, and not missing.
+func TestProcessesOfWhom(t *testing.T) {
+	master := func(pid, cwd string) string {
+		return `{"pid":` + pid + `,"ppid":1,"name":"master","args":["/usr/lib/postfix/sbin/master","-w"],"cwd":"` + cwd + `","uid":0,"state":"S"}` + "\n"
+	}
+	tests := []struct {
+		name, procs string
+		want        map[string]int
+	}{
+		{"both seen", master("10", "/q") + master("20", "/r"), map[string]int{"a": 1, "b": 1}},
+		{"one stopped", master("10", "/q"), map[string]int{"a": 1, "b": 0}},
+		{"both unseen", master("10", "") + master("20", ""), map[string]int{}},
+		{"one unseen", master("10", ""), map[string]int{}},
+		{"none", "", map[string]int{"a": 0, "b": 0}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := machine(t, "-- proc --\n"+tt.procs)
+			list, err := Processes(t.Context(), h, []adapter.Adapter{postfix.Adapter},
+				[]mta.Instance{{MTA: "postfix", Name: "a", QueueDir: "/q"}, {MTA: "postfix", Name: "b", QueueDir: "/r"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]int{}
+			for name, l := range list {
+				got[name] = len(l)
+			}
+			if diff := cmp.Diff(got, tt.want); diff != "" {
+				t.Errorf("processes by instance (got -, want +):\n%s", diff)
+			}
+		})
+	}
+}

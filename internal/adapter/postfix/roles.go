@@ -10,7 +10,7 @@ import (
 // roles gives each process its role for the instance. The master is the one
 // that works in the queue directory. Where working directories may not be
 // read (not root), the only master of the machine is taken for the
-// instance's; of several none is. Its children are known by parentage;
+// instance's; of several it cannot be told, and nil is given. Its children are known by parentage;
 // daemons that outlived a killed master by their working directory. Masters
 // and such daemons in other namespaces belong to the instances there.
 //
@@ -19,7 +19,11 @@ import (
 func roles(inst mta.Instance, procs []mta.Process) []mta.Role {
 	list := make([]mta.Role, len(procs))
 	depth := map[int]int{} // of the processes below the instance's masters
-	for _, i := range ownMasters(inst, procs) {
+	masters, known := ownMasters(inst, procs)
+	if !known {
+		return nil
+	}
+	for _, i := range masters {
 		list[i] = mta.RoleDispatcher
 		depth[procs[i].PID] = 0
 	}
@@ -50,8 +54,9 @@ func roles(inst mta.Instance, procs []mta.Process) []mta.Role {
 }
 
 // ownMasters gives the indexes of the instance's masters: one, unless there
-// is a doubled one.
-func ownMasters(inst mta.Instance, procs []mta.Process) []int {
+// is a doubled one. It is not known which they are when several masters run
+// and where they work may not be read.
+func ownMasters(inst mta.Instance, procs []mta.Process) (list []int, known bool) {
 	named := map[int]bool{}
 	for i := range procs {
 		if p := &procs[i]; p.Name == "master" && !p.Foreign && alive(p) && (programFile(p) == "" || isDaemon(p)) {
@@ -73,10 +78,10 @@ func ownMasters(inst mta.Instance, procs []mta.Process) []int {
 			blind = append(blind, i)
 		}
 	}
-	if len(own) == 0 && len(blind) == 1 {
-		return blind
+	if len(own) == 0 && len(blind) > 0 {
+		return blind, len(blind) == 1
 	}
-	return own
+	return own, true
 }
 
 // isMaster tells Postfix's master from other programs of that name (Cyrus

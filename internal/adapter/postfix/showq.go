@@ -63,7 +63,7 @@ func down(ctx context.Context, h adapter.Host, inst mta.Instance, socket string,
 		return fmt.Errorf("list queue: connect to %s: %w", socket, ctx.Err())
 	}
 	procs, perr := h.Processes(ctx)
-	if perr == nil && len(ownMasters(inst, procs)) == 0 {
+	if masters, known := ownMasters(inst, procs); perr == nil && known && len(masters) == 0 {
 		return fmt.Errorf("list queue: Postfix is down (no master runs in %s), so its queue is unknown; start it with `%s`; until then `%s` as root reads the queue itself: %w",
 			inst.QueueDir, command(inst, "postfix", "start"), command(inst, "postqueue", "-p"), err)
 	}
