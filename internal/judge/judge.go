@@ -34,6 +34,7 @@ type Engine struct {
 	model model
 	last  time.Time
 	found []diagnose.Candidate // reused from step to step
+	begun map[*detect.Signal]begun
 }
 
 // New makes an Engine that has seen nothing.
@@ -45,7 +46,7 @@ func New(cfg Config) *Engine {
 		cfg.Step = 10 * time.Second
 	}
 	set := detect.New(detect.Config{Location: cfg.Location, Step: cfg.Step})
-	return &Engine{set: set, book: alert.New(cfg.Alert), rules: diagnose.Rules(), model: newModel(set, cfg)}
+	return &Engine{set: set, book: alert.New(cfg.Alert), rules: diagnose.Rules(), model: newModel(set, cfg), begun: make(map[*detect.Signal]begun)}
 }
 
 // Step judges one moment. A reading that is not after the last is dropped;
@@ -140,12 +141,30 @@ func (e *Engine) Anomalies() []mta.Anomaly {
 		}
 		v, _ := g.Value()
 		b := g.Range()
-		list = append(list, mta.Anomaly{Series: e.model.series(g), Since: g.Since(r), Time: e.last, Value: v, Low: b.Low, High: b.High, Rarity: r.L})
+		list = append(list, mta.Anomaly{Series: e.model.series(g), Since: e.sinceOf(g, r), Time: e.last, Value: v, Low: b.Low, High: b.High, Rarity: r.L})
 	}
 	slices.SortFunc(list, func(a, b mta.Anomaly) int {
 		return cmp.Or(cmp.Compare(b.Rarity, a.Rarity), strings.Compare(a.Series, b.Series))
 	})
 	return list
+}
+
+// begun is since when a signal is strange, as looked up at a moment.
+type begun struct{ since, at time.Time }
+
+// sinceOf gives since when a signal is strange. It is looked up once a
+// minute: who asks for all anomalies of each step would wait for little else.
+func (e *Engine) sinceOf(g *detect.Signal, r detect.Rarity) time.Time {
+	b, ok := e.begun[g]
+	if ok && e.last.Sub(b.at) < time.Minute {
+		return b.since
+	}
+	if len(e.begun) >= 1000 {
+		clear(e.begun)
+	}
+	b = begun{g.Since(r), e.last}
+	e.begun[g] = b
+	return b.since
 }
 
 func strangest(g *detect.Signal) detect.Rarity {
