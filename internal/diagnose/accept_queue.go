@@ -105,6 +105,18 @@ func explainAcceptQueue(c *Case, p *Port, m *mta.Finding) {
 	m.Avoid = append(m.Avoid, "a longer backlog alone only lets clients wait longer")
 }
 
+// busyPort gives the port that has more to do than usual, nil when none has.
+func busyPort(c *Case) *Port {
+	for _, p := range c.Ports {
+		limit := valueOr(p.AcceptLimit, 0)
+		most, ok := highest(p.AcceptQueue, 5*time.Minute)
+		if p.Opened.Up().Noted() || p.Current.Up().Noted() || p.TopSource.Up().Noted() || ok && limit > 0 && most >= 0.3*limit {
+			return p
+		}
+	}
+	return nil
+}
+
 // overflowSomewhere tells of connections that the kernel refused while no
 // accept queue is seen to be full: bursts fill and empty it between two
 // readings; where no queue can be read they may be another program's.
@@ -121,6 +133,12 @@ func overflowSomewhere(c *Case, read bool) (Candidate, bool) {
 	k.Title = amountOf(n, "connection") + " refused in a minute because an accept queue was full"
 	k.Cause = "some server of this host does not accept its connections fast enough; which one is not known."
 	if read {
+		p := busyPort(c)
+		if p == nil {
+			return Candidate{}, false // no port of ours has more to do than usual: another program's
+		}
+		k.Instance, k.Subject = p.Instance, "port "+p.Port
+		k.Title = "port " + p.Port + ": " + k.Title
 		k.Cause, k.Confidence = "clients come in bursts faster than the server accepts them: the queue is full for moments, between two readings of it.", 0.7
 	}
 	k.Evidence = []mta.Evidence{reading(c.Overflows, "mta_accept_overflows_total", amountOf(n, "overflow")+" in the last minute")}

@@ -99,6 +99,23 @@ func logAsleep(c *Case, d time.Duration) bool {
 	return !known || movedIn(c, d) >= 1
 }
 
+// linesGone reports whether all logs fell silent a moment ago, earlier than d
+// can show, while clients still come.
+func linesGone(c *Case) bool {
+	quiet := 3 * time.Hour
+	for _, l := range c.Logs {
+		last := l.Lines.Last()
+		if last.IsZero() {
+			continue
+		}
+		quiet = min(quiet, c.Now.Sub(last))
+		if want, ok := l.Lines.Expected(quiet); !ok || want < 20 {
+			return false
+		}
+	}
+	return movedIn(c, quiet) >= 1
+}
+
 // whyStopped tells clients that are turned away from those that do not come.
 func whyStopped(in *Instance, d time.Duration, k *Candidate) {
 	d = min(max(d, time.Minute), 30*time.Minute)

@@ -111,6 +111,9 @@ func readNetwork(c *Case, in *Instance, list []failing) (networkReading, bool) {
 		return r, r.probe
 	}
 	r.failed, r.attempts, r.cause = pathFailures(in, r.window)
+	if learnedLittle(in.Attempts) && r.failed < r.attempts/2 {
+		return r, r.probe // which destinations never answer is not known here yet
+	}
 	return r, true
 }
 

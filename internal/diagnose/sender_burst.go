@@ -69,6 +69,9 @@ func knownBurst(c *Case, in *Instance) (burst, bool) {
 		}
 		b := burst{sender: best, window: w.d, arrived: float64(best.Messages), expected: max(0, best.Usual), known: best.Usual >= 0}
 		refused, reason := refusedMail(in, w.d)
+		if best.Usual < 0 && (best.Failed < 100 || float64(best.Failed) < 0.5*float64(max(best.Recipients, best.Messages))) {
+			continue // without a habit to go beyond only what no list of subscribers does
+		}
 		hurt := best.Failed >= 10 && float64(best.Failed) >= burstFailed*float64(max(best.Recipients, best.Messages))
 		switch {
 		case hurt && refused >= 5:
