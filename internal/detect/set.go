@@ -1,7 +1,10 @@
 package detect
 
 import (
+	"cmp"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/baseline"
@@ -146,6 +149,43 @@ func (s *Set) nextHour() {
 	s.active = kept
 	s.queue = append(s.queue[:0], s.active...)
 	s.forget()
+	s.thin()
+}
+
+// maxAsleep bounds the signals that are not fed now: a host that writes to
+// other destinations every hour would gather them for five weeks.
+const maxAsleep = 4000
+
+// thin drops those of the signals that are not fed which were fed the longest ago.
+func (s *Set) thin() {
+	if len(s.signals)-len(s.active) <= maxAsleep {
+		return
+	}
+	var asleep []*Signal
+	for _, g := range s.signals {
+		if !g.active {
+			asleep = append(asleep, g)
+		}
+	}
+	slices.SortFunc(asleep, func(a, b *Signal) int {
+		return cmp.Or(cmp.Compare(a.lastHour(), b.lastHour()), strings.Compare(a.name, b.name))
+	})
+	for _, g := range asleep[:max(0, len(asleep)-maxAsleep*3/4)] {
+		g.forget()
+		delete(s.signals, g.name)
+	}
+}
+
+// lastHour is the newest hour of which the signal knows anything.
+func (g *Signal) lastHour() baseline.Hour {
+	last := baseline.Hour(math.MinInt32)
+	if n := g.past.Len(); n > 0 {
+		last = g.past.At(n - 1).Hour
+	}
+	if g.cur.used {
+		last = max(last, g.cur.hour)
+	}
+	return last
 }
 
 // forget drops what was not fed for five weeks.

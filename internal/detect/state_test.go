@@ -204,6 +204,37 @@ func TestForgetting(t *testing.T) {
 	}
 }
 
+// TestManySignalsComeAndGo: names that come for an hour each are bounded, in
+// memory and in what is kept, and those that are still fed stay.
+func TestManySignalsComeAndGo(t *testing.T) {
+	s, kept := New(Config{Step: time.Minute}), store{}
+	most := 0
+	run(s, monday, 2*24*time.Hour, time.Minute, func(now time.Time) {
+		s.Signal("always", Count).SetCount(1)
+		for i := range 300 {
+			s.Signal(fmt.Sprintf("%s-%d", now.Format("02-15"), i), Count).SetCount(1)
+		}
+		if now.Minute() == 0 {
+			kept.flush(s)
+			most = max(most, len(s.signals))
+		}
+	})
+	if most > maxAsleep+5*301 {
+		t.Errorf("%d signals at a time", most)
+	}
+	names := map[string]bool{}
+	for k := range kept {
+		_, name, _ := strings.Cut(k, "/")
+		names[name] = true
+	}
+	if len(names) > maxAsleep+5*301 || !names["always"] {
+		t.Errorf("%d names are kept", len(names))
+	}
+	if learned := s.Signal("always", Count).Range().LearnedFrom; learned < 40*time.Hour {
+		t.Errorf("what is fed is learned from %s", learned)
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	set := New(Config{})
 	set.Signal("x", Count)
