@@ -124,6 +124,8 @@ func TestFloods(t *testing.T) {
 			want: []string{"accept-queue-overflow critical", "flood-one-source critical"}},
 		{name: "half-open connections are no flood", change: func(w *world) { w.v.syn = 95; w.v.sources = 100; w.v.cookies = 200 },
 			want: []string{"syn-backlog warning"}, titles: []string{"95 half-open", "SYN cookies", "the accept queue has room"}},
+		{name: "handshakes of a thousand clients a second", change: func(w *world) { w.v.syn, w.v.opened = 95, 60000 }},
+		{name: "each of the usual addresses has tenfold", change: flooded(900, 90, 8, 12)},
 		{name: "some half-open connections", change: func(w *world) { w.v.syn = 30 }},
 	})
 }
@@ -141,6 +143,7 @@ func TestCloseWait(t *testing.T) {
 		{name: "at once, by stopped servers", facts: &live{procs: []mta.RoleProcess{process(11, mta.RoleSMTPServer, "smtpd", "T", time.Minute)}},
 			change: func(w *world) { w.v.closeWait, w.v.current = 40, 52 }, want: []string{"close-wait-leak warning"}, titles: []string{"smtpd 11", "kill -CONT 11"}},
 		{name: "young: a leak", young: true, change: grow, want: []string{"close-wait-leak warning"}},
+		{name: "few of very many", change: func(w *world) { w.v.closeWait, w.v.current = float64(min(30, w.second/5)), 3000 }},
 		{name: "some come and go", change: func(w *world) { w.v.closeWait = float64(w.second / 10 % 3 * 9) }},
 		{name: "young: few of many", young: true, change: func(w *world) { w.v.closeWait, w.v.current = 22, 200 }},
 		{name: "it hinders mail", change: func(w *world) { grow(w); w.v.arrivals = 2 }, want: []string{"close-wait-leak critical"}},

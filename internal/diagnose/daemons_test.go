@@ -77,6 +77,10 @@ func TestJobControllerDown(t *testing.T) {
 			titles: []string{`cannot run: "bad numerical configuration`, "throttling"}},
 		{name: "messages are held, none waits", change: func(w *world) { w.v.attempts, w.v.incoming = 0, 0 }},
 		{name: "the log is behind", change: func(w *world) { stands(w); w.v.logLag = 300 }},
+		{name: "only the queue tells: what the job controller does not take up is not logged", change: func(w *world) { stands(w); w.v.arrivals = 0 },
+			want: []string{"job-controller-down critical"}, titles: []string{"hangs"}},
+		{name: "one large message comes in slowly", change: func(w *world) { w.v.attempts, w.v.arrivals, w.v.incoming = 0, 0, 1 }, lasts: 12 * time.Minute},
+		{name: "the log is silent", change: func(w *world) { stands(w); w.v.arrivals, w.v.lines = 0, 0 }, want: []string{"blind-spot warning"}},
 		{name: "nothing arrives and nothing is tried", change: func(w *world) { w.v.arrivals, w.v.attempts = 0, 0 }},
 		{name: "arrivals are not known", change: func(w *world) { w.v.arrivals, w.v.attempts, w.v.incoming = unknown, unknown, 40 }},
 	})

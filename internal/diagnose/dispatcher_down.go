@@ -188,7 +188,7 @@ func dispatcherHangs(c *Case, in *Instance, k *Candidate) bool {
 	switch {
 	case none && waiting >= 3, none && failed:
 		k.Need, k.Confidence = 15*time.Second, 0.85
-	case failed && waits:
+	case failed && waits && c.Now.Sub(in.Arrivals.Last()) > 30*time.Second: // else it serves some
 		k.Need, k.Confidence = 0, 0.8
 	default:
 		return false

@@ -59,7 +59,7 @@ func readFlood(c *Case, p *Port) (flood, bool) {
 		return f, false
 	}
 	now, known := connected(p)
-	if !known {
+	if !known || f.theyStay(now) {
 		return f, false
 	}
 	f.total = now + valueOr(p.States["time-wait"], 0)
@@ -88,17 +88,46 @@ func (f *flood) tooMany() bool {
 		usual, known := middle(p.Current)
 		return ok && known && f.rarity.Strange() && f.past() && now >= floodLevel && now > 2*usual
 	}
-	if !f.rarity.Strange() || !f.past() {
+	times := 2.0
+	switch {
+	case !f.past():
+		return false
+	case f.rarity.Strange():
+	case f.rarity.Noted() && (p.Sources.Up().Strange() || p.TopSource.Up().Strange()):
+		times = 5 // little past: two readings together carry it
+	case f.crowded():
+	default:
 		return false
 	}
 	for _, d := range [...]time.Duration{time.Minute, 5 * time.Minute} {
 		_, n, ok := p.Opened.Sum(d)
 		usual, known := p.Opened.Expected(d)
-		if ok && known && n >= floodRate && n > 2*usual {
+		if ok && known && n >= floodRate*d.Minutes() && n > times*usual {
 			return true
 		}
 	}
 	return false
+}
+
+// theyStay reports whether nearly all that came in the last minute is still
+// there: who holds connections is another matter (slow-loris, a leak).
+func (f *flood) theyStay(now float64) bool {
+	before, ok := f.port.Current.Ago(time.Minute)
+	_, came, known := f.port.Opened.Sum(time.Minute)
+	return ok && known && !f.blatant && now-before > 0.7*came
+}
+
+// crowded reports whether strangely many connections are open at once, or of
+// one address, or more than are accepted in time.
+func (f *flood) crowded() bool {
+	p := f.port
+	now, ok := connected(p)
+	usual, known := middle(p.Current)
+	if !ok || !known || now < floodLevel || now <= 4*usual {
+		return false
+	}
+	limit := valueOr(p.AcceptLimit, 0)
+	return p.Current.Up().Strange() || p.TopSource.Up().Strange() || limit > 0 && valueOr(p.AcceptQueue, 0) >= 0.8*limit
 }
 
 func (f *flood) past() bool { return f.rate.Range().LearnedFrom >= enoughPast }
@@ -142,7 +171,7 @@ func (f *flood) classify() bool {
 	own := f.top - usualTop
 	// Those that are over may be among a source's own, or not.
 	over := valueOr(p.States["time-wait"], 0)
-	if f.top >= floodTop && (own >= 0.5*max(f.total-usual, 1) || f.top <= f.total-over && own >= 0.6*max(f.total-over-usual, 1)) {
+	if f.top >= floodTop && (own >= 0.5*max(f.total-usual, 1) || f.top <= f.total-over && own >= 0.5*(f.total-over)) {
 		f.code = mta.FindingFloodOneSource
 		return true
 	}
@@ -150,7 +179,7 @@ func (f *flood) classify() bool {
 		return false
 	}
 	usualSources, known := middle(p.Sources)
-	if known && usual >= floodLevel && f.sources >= 0.8*usualSources && (f.total-over)*usualSources > 2*usual*f.sources {
+	if known && usual >= floodLevel && (f.total-over)*usualSources > 2*usual*f.sources {
 		f.code = mta.FindingFloodManySources // each of them has more than usual
 		return true
 	}

@@ -82,9 +82,6 @@ func logAsleep(c *Case, d time.Duration) bool {
 	if len(c.Logs) == 0 {
 		return false
 	}
-	if linesGone(c) {
-		return true
-	}
 	for _, l := range c.Logs {
 		if _, n, ok := l.Lines.Sum(d); !ok || n > 0 {
 			return false
@@ -97,23 +94,6 @@ func logAsleep(c *Case, d time.Duration) bool {
 		}
 	}
 	return !known || movedIn(c, d) >= 1
-}
-
-// linesGone reports whether all logs fell silent a moment ago, earlier than d
-// can show, while clients still come.
-func linesGone(c *Case) bool {
-	quiet := 3 * time.Hour
-	for _, l := range c.Logs {
-		last := l.Lines.Last()
-		if last.IsZero() {
-			continue
-		}
-		quiet = min(quiet, c.Now.Sub(last))
-		if want, ok := l.Lines.Expected(quiet); !ok || want < 20 {
-			return false
-		}
-	}
-	return movedIn(c, quiet) >= 1
 }
 
 // whyStopped tells clients that are turned away from those that do not come.

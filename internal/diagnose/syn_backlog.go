@@ -37,7 +37,7 @@ func synBacklog(c *Case, p *Port) (Candidate, bool) {
 	if !ok || n < synLeast {
 		return Candidate{}, false
 	}
-	if _, opened, ok := p.Opened.Sum(time.Minute); ok && n <= synLag*opened/60 {
+	if _, opened, ok := p.Opened.Sum(20 * time.Second); ok && n <= synLag*opened/20 {
 		return Candidate{}, false
 	}
 	up := g.Up()

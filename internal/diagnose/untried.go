@@ -35,7 +35,7 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 		}
 		quiet = 3 * time.Hour
 	}
-	if quiet < time.Minute {
+	if quiet < time.Minute || logAsleep(c, min(quiet, 3*time.Hour)) {
 		return untriedMail{}, false
 	}
 	queue, patience := whereUntried(in)

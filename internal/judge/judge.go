@@ -48,9 +48,11 @@ func New(cfg Config) *Engine {
 	return &Engine{set: set, book: alert.New(cfg.Alert), rules: diagnose.Rules(), model: newModel(set, cfg)}
 }
 
-// Step judges one moment. A reading that is not after the last is dropped.
+// Step judges one moment. A reading that is not after the last is dropped;
+// after a clock went back, what counters grew by meanwhile is left out, too.
 func (e *Engine) Step(r mta.Reading) []alert.Change {
 	if !r.Time.After(e.last) {
+		e.model.back = e.model.back || r.Time.Before(e.last)
 		return nil
 	}
 	e.last = r.Time

@@ -93,6 +93,29 @@ func TestCountersBecomeEvents(t *testing.T) {
 	}
 }
 
+// What came while the clock went back did not come in one step.
+func TestClockBack(t *testing.T) {
+	const arrived = `mta_received_messages_total{instance="a"}`
+	h := newHost(t)
+	for i := range 60 {
+		h.set(arrived, float64(i*5))
+		h.step(step)
+	}
+	h.now = h.now.Add(-5 * time.Minute)
+	for i := range 31 {
+		h.set(arrived, float64(300+i*5))
+		h.step(step)
+	}
+	if _, n, ok := h.instance().Arrivals.Sum(10 * time.Minute); !ok || n > 60*5 {
+		t.Errorf("%v events, %t, want 300 at most", n, ok)
+	}
+	h.set(arrived, 460)
+	h.step(step)
+	if _, n, ok := h.instance().Arrivals.Sum(step); !ok || n != 10 {
+		t.Errorf("%v events in the next step, %t, want 10", n, ok)
+	}
+}
+
 func TestSumsOfSeries(t *testing.T) {
 	h := newHost(t)
 	for q, n := range map[string]float64{"active": 3, "deferred": 40, "hold": 500} {

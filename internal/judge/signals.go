@@ -31,6 +31,7 @@ type model struct {
 	births    []birth
 	now, last time.Time
 	gap       bool // the step before is too long ago: what a counter grew by did not happen in one step
+	back      bool // readings were dropped because the clock went back
 	round     int
 }
 
@@ -79,7 +80,8 @@ const forgetRounds = 4000
 // feed gives every signal its value of this step.
 func (m *model) feed(r *mta.Reading) {
 	m.last, m.now = m.now, r.Time
-	m.gap = m.last.IsZero() || m.now.Sub(m.last) > m.step*5/2+time.Second
+	m.gap = m.back || m.last.IsZero() || m.now.Sub(m.last) > m.step*5/2+time.Second
+	m.back = false
 	m.round++
 	for i := range r.Samples {
 		s := &r.Samples[i]

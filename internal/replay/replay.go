@@ -205,6 +205,10 @@ func (r *run) changed(list []alert.Change) {
 	for _, c := range list {
 		f := c.Finding
 		key := cmp.Or(f.ID, fmt.Sprint(f.Code, "|", f.Instance, "|", f.Subject, "|", f.Since.UnixNano()))
+		if f.FoldedInto != "" { // found to be part of another
+			delete(r.found, key)
+			continue
+		}
 		old, known := r.found[key]
 		if !known && len(r.found) >= maxIncidents {
 			continue
