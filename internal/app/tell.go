@@ -152,7 +152,7 @@ func (p *prober) run(ctx context.Context) error {
 		}
 		r := p.ask.Step(ctx, time.Now())
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
+			return nil // the end was asked for
 		}
 		for _, one := range r.Probes {
 			p.belt.SetProbe(one)
