@@ -25,9 +25,9 @@ type span struct {
 }
 
 // cand makes a candidate: "code[/subject]", need and clear in seconds.
-func cand(name string, s mta.Severity, need, clear int, more ...func(*diagnose.Candidate)) diagnose.Candidate {
+func cand(name string, s mta.Severity, need, gone int, more ...func(*diagnose.Candidate)) diagnose.Candidate {
 	code, subject, _ := strings.Cut(name, "/")
-	c := diagnose.Candidate{Need: time.Duration(need) * time.Second, Clear: time.Duration(clear) * time.Second}
+	c := diagnose.Candidate{Need: time.Duration(need) * time.Second, Clear: time.Duration(gone) * time.Second}
 	c.Finding = mta.Finding{Code: mta.FindingCode(code), Subject: subject, Instance: "postfix", Severity: s}
 	for _, f := range more {
 		f(&c)

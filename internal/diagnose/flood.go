@@ -109,12 +109,13 @@ func (f *flood) tooMany() bool {
 	return false
 }
 
-// theyStay reports whether nearly all that came in the last minute is still
-// there: who holds connections is another matter (slow-loris, a leak).
+// theyStay reports whether nearly all that came beyond the usual in the last
+// minute is still there: who holds connections is another matter (slow-loris, a leak).
 func (f *flood) theyStay(now float64) bool {
 	before, ok := f.port.Current.Ago(time.Minute)
 	_, came, known := f.port.Opened.Sum(time.Minute)
-	return ok && known && !f.blatant && now-before > 0.7*came
+	usual, _ := f.port.Opened.Expected(time.Minute)
+	return ok && known && !f.blatant && now-before > 0.7*max(0, came-usual)
 }
 
 // crowded reports whether strangely many connections are open at once, or of

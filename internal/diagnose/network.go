@@ -44,6 +44,9 @@ func networkBroken(c *Case, in *Instance, list []failing) (Candidate, bool) {
 		return Candidate{}, false
 	}
 	k := Candidate{Need: 20 * time.Second, Clear: pathClear, Family: "path", Rank: RankDirect}
+	if r.most && r.failed >= r.attempts && r.attempts >= 20 {
+		k.Need = 10 * time.Second // nothing at all gets out
+	}
 	k.Code, k.Instance, k.Reason = mta.FindingNetworkBroken, in.Name, r.cause
 	k.Severity, k.Confidence = mta.SeverityWarning, 0.85
 	k.Title = amountOf(float64(r.places), "destination") + " cannot be reached"
