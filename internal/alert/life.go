@@ -390,7 +390,7 @@ func (b *Book) absorb(in *incident, e *entry) {
 // it was then. The same data replayed gives the same names.
 func (b *Book) newID(e *entry) string {
 	h := fnv.New32a()
-	fmt.Fprintf(h, "%s\x00%s\x00%s", e.cand.Instance, e.cand.Code, e.cand.Subject)
+	_, _ = fmt.Fprintf(h, "%s\x00%s\x00%s", e.cand.Instance, e.cand.Code, e.cand.Subject)
 	stem := fmt.Sprintf("%s-%08x", b.now.UTC().Format("20060102T150405Z"), h.Sum32())
 	id := stem
 	for n := 2; b.taken(id); n++ {

@@ -63,7 +63,7 @@ func termsOf(e *entry) savedTerms {
 
 func (b *Book) savePending(e *entry) {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s\x00%s\x00%s", e.cand.Instance, e.cand.Code, e.cand.Subject)
+	_, _ = fmt.Fprintf(h, "%s\x00%s\x00%s", e.cand.Instance, e.cand.Code, e.cand.Subject)
 	e.saved = fmt.Sprintf("%s%016x", recordPending, h.Sum64())
 	b.dirty[e.saved] = true
 }

@@ -31,6 +31,8 @@ type teller struct {
 	out  *notify.Dispatcher
 	news chan struct{} // something changed
 	log  *slog.Logger
+
+	unsaved map[string][]byte // what no commit has stored yet; nil: to be deleted
 }
 
 // newTeller makes the channels of the configuration, and gives them what they
@@ -45,7 +47,7 @@ func newTeller(ctx context.Context, cfg config.Config, db *state.DB, log *slog.L
 	if err := db.Each(ctx, bucketTold, out.Load); err != nil {
 		return nil, fmt.Errorf("restore what was told: %w", err)
 	}
-	return &teller{db: db, out: out, news: make(chan struct{}, 1), log: log}, nil
+	return &teller{db: db, out: out, news: make(chan struct{}, 1), log: log, unsaved: make(map[string][]byte)}, nil
 }
 
 // found wakes the teller. It never waits: the belt calls it under its lock.
@@ -96,10 +98,26 @@ func (t *teller) run(ctx context.Context) error {
 	}
 }
 
+// save stores what was told. What a commit could not store is stored by the
+// next: else it would be told once more after a restart.
 func (t *teller) save(ctx context.Context) error {
+	t.out.Flush(func(k string, v []byte) { t.unsaved[k] = v }, func(k string) { t.unsaved[k] = nil })
+	if len(t.unsaved) == 0 {
+		return nil
+	}
 	b := new(state.Batch)
-	t.out.Flush(func(k string, v []byte) { b.Put(bucketTold, k, v) }, func(k string) { b.Delete(bucketTold, k) })
-	return t.db.Commit(ctx, b)
+	for k, v := range t.unsaved {
+		if v == nil {
+			b.Delete(bucketTold, k)
+		} else {
+			b.Put(bucketTold, k, v)
+		}
+	}
+	if err := t.db.Commit(ctx, b); err != nil {
+		return err
+	}
+	clear(t.unsaved)
+	return nil
 }
 
 // prober asks the resolver, the own ports and, where a finding needs it,
@@ -134,7 +152,7 @@ func (p *prober) run(ctx context.Context) error {
 		}
 		r := p.ask.Step(ctx, time.Now())
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
+			return nil // the end was asked for
 		}
 		for _, one := range r.Probes {
 			p.belt.SetProbe(one)

@@ -11,12 +11,11 @@ const memory = 28 * 24
 
 // tally counts the bytes of the hours' records.
 type tally struct {
-	count  [15][256]uint16
-	total  [15]int
-	today  [15]byte    // the largest of the day that is read
-	top    [15][3]byte // the largest days
-	days   [15]int
-	silent int
+	count [15][256]uint16
+	total [15]int
+	today [15]byte    // the largest of the day that is read
+	top   [15][3]byte // the largest days
+	days  [15]int
 }
 
 // calibrate makes, once an hour, all that the hours of the past tell: the

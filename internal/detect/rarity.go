@@ -43,7 +43,7 @@ const rarest = 12
 
 // rarity gives log10 of the return period of z in hours, 0 when it is less than one.
 func (t tail) rarity(z float64) float64 {
-	l := 0.0
+	var l float64
 	if a := (z - t.loc) / t.scale; a > 30 {
 		l = a / math.Ln10
 	} else {

@@ -153,7 +153,7 @@ func (r *rank) rarity(v float64) float64 {
 	own := r.bins[r.bin(v)]
 	share := (float64(above) + float64(own)/2 + 0.5) / (r.n + 1)
 	if v > r.most && r.most > 0 {
-		share = min(share, 0.5/(r.n+1)) * math.Pow(r.most/v, 3)
+		share = min(share, 0.5/(r.n+1)) * (r.most / v) * (r.most / v) * (r.most / v)
 	} else if r.most == 0 {
 		share = min(share, 0.05/(r.n+1))
 	}

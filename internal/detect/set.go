@@ -62,7 +62,7 @@ func New(cfg Config) *Set {
 		cfg.Step = 10 * time.Second
 	}
 	s := &Set{cfg: cfg, signals: make(map[string]*Signal), hours: make(map[baseline.Hour]uint8)}
-	s.grid.lay(cfg.Step.Seconds())
+	s.lay(cfg.Step.Seconds())
 	return s
 }
 

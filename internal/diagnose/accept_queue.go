@@ -108,7 +108,7 @@ func explainAcceptQueue(c *Case, p *Port, m *mta.Finding) {
 // busyPort gives the port that has more to do than usual, nil when none has.
 func busyPort(c *Case) *Port {
 	for _, p := range c.Ports {
-		limit := valueOr(p.AcceptLimit, 0)
+		limit := valueOrZero(p.AcceptLimit)
 		most, ok := highest(p.AcceptQueue, 5*time.Minute)
 		if p.Opened.Up().Noted() || p.Current.Up().Noted() || p.TopSource.Up().Noted() || ok && limit > 0 && most >= 0.3*limit {
 			return p

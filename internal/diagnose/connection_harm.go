@@ -117,5 +117,5 @@ func steadily(g *detect.Signal, v float64, d time.Duration) bool {
 // opened: without those half open.
 func connected(p *Port) (float64, bool) {
 	n, ok := p.Current.Value()
-	return max(0, n-valueOr(p.States["syn-recv"], 0)), ok
+	return max(0, n-valueOrZero(p.States["syn-recv"])), ok
 }

@@ -32,11 +32,9 @@ func duplicate(c *Case, in *Instance, d *Daemon) (Candidate, bool) {
 	if !ok || n < 2 {
 		return Candidate{}, false
 	}
-	role := d.Role
+	role := mta.RoleDispatcher
 	if d == &in.JobController {
 		role = mta.RoleJobController
-	} else {
-		role = mta.RoleDispatcher
 	}
 	own, orphans := living(c.Facts.Processes(in.Name), role)
 	k := Candidate{Need: twice, Clear: 30 * time.Second, Family: "duplicate|" + in.Name + "|" + role.String(), Rank: RankDirect}

@@ -180,7 +180,7 @@ func brokeOff(in *Instance, dest *Destination) (failing, bool) {
 		return f, false
 	}
 	least := max(6, math.Ceil(-7/math.Log10(usual+0.05))) // so many by chance are less than one in ten million
-	for _, d := range [...]time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
+	for _, d := range [...]time.Duration{30 * time.Second, 45 * time.Second, time.Minute, 2 * time.Minute} {
 		k, n, ok := dest.Ratio.Sum(d)
 		want, _ := dest.Attempts.Expected(d)
 		if want*(1-usual) < 3 || dest.Name == otherDestinations {
@@ -256,7 +256,7 @@ func minutesWith(g *detect.Signal, d time.Duration, enough int) int {
 // need is how long the verdict must hold.
 func (f *failing) need() time.Duration {
 	switch {
-	case f.short && f.window < time.Minute:
+	case f.short && f.window < 45*time.Second:
 		return 12 * time.Second
 	case f.short:
 		return 0

@@ -62,9 +62,9 @@ func readFlood(c *Case, p *Port) (flood, bool) {
 	if !known || f.theyStay(now) {
 		return f, false
 	}
-	f.total = now + valueOr(p.States["time-wait"], 0)
-	f.sources = valueOr(p.Sources, 0)
-	f.top = valueOr(p.TopSource, 0)
+	f.total = now + valueOrZero(p.States["time-wait"])
+	f.sources = valueOrZero(p.Sources)
+	f.top = valueOrZero(p.TopSource)
 	for _, s := range c.Sources {
 		if c.SourcesKnown && (s.Port == 0 || strconv.Itoa(int(s.Port)) == p.Port) {
 			f.address, f.top = s.Address, max(f.top, float64(s.Count))
@@ -128,8 +128,8 @@ func (f *flood) crowded() bool {
 	if !ok || !known || now < floodLevel || now <= 4*usual {
 		return false
 	}
-	limit := valueOr(p.AcceptLimit, 0)
-	return p.Current.Up().Strange() || p.TopSource.Up().Strange() || limit > 0 && valueOr(p.AcceptQueue, 0) >= 0.8*limit
+	limit := valueOrZero(p.AcceptLimit)
+	return p.Current.Up().Strange() || p.TopSource.Up().Strange() || limit > 0 && valueOrZero(p.AcceptQueue) >= 0.8*limit
 }
 
 func (f *flood) past() bool { return f.rate.Range().LearnedFrom >= enoughPast }
@@ -150,15 +150,15 @@ func (f *flood) tooManyAtOnce(c *Case) bool {
 	}
 	before, seen := typical(p.Current)
 	f.rate, f.blatant = p.Current, true
-	if top := valueOr(p.TopSource, 0); top >= blatantTop && seen && now >= 10*before {
+	if top := valueOrZero(p.TopSource); top >= blatantTop && seen && now >= 10*before {
 		return true
 	}
-	length, limit := valueOr(p.AcceptQueue, 0), valueOr(p.AcceptLimit, 0)
+	length, limit := valueOrZero(p.AcceptQueue), valueOrZero(p.AcceptLimit)
 	if limit > 0 && length >= 0.8*limit && (!seen || now > 2*before) {
 		return true
 	}
 	if in := c.instance(p.Instance); in != nil {
-		if max, known := processLimit(c, in); known && valueOr(in.SMTPServers, 0) >= 0.95*max {
+		if most, known := processLimit(c, in); known && valueOrZero(in.SMTPServers) >= 0.95*most {
 			return !seen || now > 2*before
 		}
 	}
@@ -172,7 +172,7 @@ func (f *flood) classify() bool {
 	usualTop, _ := middle(p.TopSource)
 	own := f.top - usualTop
 	// Those that are over may be among a source's own, or not.
-	over := valueOr(p.States["time-wait"], 0)
+	over := valueOrZero(p.States["time-wait"])
 	if f.top >= floodTop && (own >= 0.5*max(f.total-usual, 1) || f.top <= f.total-over && own >= 0.5*(f.total-over)) {
 		f.code = mta.FindingFloodOneSource
 		return true

@@ -65,7 +65,7 @@ func serversUsedUp(c *Case, in *Instance) (Candidate, bool) {
 	}
 	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingDispatcherDown, mta.FindingOwnDNSDead,
 		mta.FindingOwnResourceFailing, mta.FindingCloseWaitLeak}
-	k.Title, k.Cause = usedUpWords(c, in, n, known, limit, limited)
+	k.Title, k.Cause = usedUpWords(in, n, known, limit, limited)
 	if known {
 		k.Evidence = append(k.Evidence, reading(in.SMTPServers, seriesOf("mta_processes", "instance", in.Name, "role", mta.RoleSMTPServer.String()), amountOf(n, "SMTP server process")))
 	}
@@ -80,7 +80,7 @@ func serversUsedUp(c *Case, in *Instance) (Candidate, bool) {
 	return k, true
 }
 
-func usedUpWords(c *Case, in *Instance, n float64, known bool, limit float64, limited bool) (title, cause string) {
+func usedUpWords(in *Instance, n float64, known bool, limit float64, limited bool) (title, cause string) {
 	title = "all SMTP server processes" + whose(in.Name) + " are taken"
 	switch {
 	case limited && known:
@@ -194,7 +194,7 @@ func explainUsedUp(c *Case, in *Instance, m *mta.Finding) {
 		s := c.Sources[0]
 		m.Evidence = append(m.Evidence, fact("the client with most connections is "+s.Address.String()+" with "+amount(float64(s.Count))))
 	}
-	if in.Dispatcher.Count != nil && valueOr(in.Dispatcher.Count, 0) >= 1 {
+	if in.Dispatcher.Count != nil && valueOrZero(in.Dispatcher.Count) >= 1 {
 		m.RuledOut = append(m.RuledOut, "the dispatcher runs")
 	}
 	m.Advice = append(m.Advice, "see who holds the sessions and how far they are: `mtawatch connections`",

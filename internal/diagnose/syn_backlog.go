@@ -45,7 +45,7 @@ func synBacklog(c *Case, p *Port) (Candidate, bool) {
 	if known && (!up.Strange() && g.Range().LearnedFrom >= enoughPast || n <= 2*usual) {
 		return Candidate{}, false
 	}
-	limit := valueOr(p.AcceptLimit, 0)
+	limit := valueOrZero(p.AcceptLimit)
 	_, cookies, cookiesKnown := c.SYNCookies.Sum(time.Minute)
 	near := limit > 0 && n >= 0.8*limit
 	k := Candidate{Need: 20 * time.Second, Clear: 3 * time.Minute, Family: "syn|" + p.Instance + "|" + p.Port, Rank: RankGrowth}

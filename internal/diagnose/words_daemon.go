@@ -122,12 +122,13 @@ func sinceOr(t, otherwise time.Time) time.Time {
 // score is a rarity as a finding carries it.
 func score(r detect.Rarity) float64 { return math.Round(100*r.L) / 100 }
 
-// valueOr gives a signal's value, or another where it is not known.
-func valueOr(g *detect.Signal, otherwise float64) float64 {
+// valueOrZero gives a signal's value, 0 where it is not known: for sums and
+// bounds only, never to be shown.
+func valueOrZero(g *detect.Signal) float64 {
 	if v, ok := g.Value(); ok {
 		return v
 	}
-	return otherwise
+	return 0
 }
 
 // middle gives what is normal for a Gauge now; ok is false while it is not known.

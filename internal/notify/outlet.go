@@ -212,7 +212,7 @@ func (o *Outlet) Run(ctx context.Context) error {
 		}
 		o.settle(m, version, retry, err, time.Now())
 	}
-	return nil
+	return nil //nolint:nilerr // the end was asked for
 }
 
 // rest waits until there may be something to do; 0 is for as long as it takes.

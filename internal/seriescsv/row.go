@@ -44,7 +44,7 @@ func (r *Reader) line(b []byte, yield func(mta.Reading) error) error {
 		why = "the value " + quote(f[2].plain()) + " is no number"
 	}
 	if first && err != nil && verr != nil {
-		return nil // the header
+		return nil //nolint:nilerr // the header
 	}
 	if why != "" {
 		r.bad(why)
@@ -98,7 +98,7 @@ func (f field) plain() string {
 // fields splits a row into its three columns, as RFC 4180 has it.
 func fields(b []byte) (f [3]field, ok bool) {
 	for i := range f {
-		n := 0
+		var n int
 		if f[i].quoted = len(b) > 0 && b[0] == '"'; f[i].quoted {
 			n = quotedLen(b)
 		} else if n = bytes.IndexByte(b, ','); n < 0 {

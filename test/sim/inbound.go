@@ -33,7 +33,6 @@ type inbound struct {
 	backlog     int     // of the accept queue
 	waiting     int     // in the accept queue
 	leaked      int     // in close-wait for good
-	leaks       float64
 	syn         int
 	closing     float64 // in time-wait
 	states      [mta.NumTCPStates]int

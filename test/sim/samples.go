@@ -16,7 +16,6 @@ const numAges = len(ageLabels)
 // output keeps the series, so that each has one pointer for good.
 type output struct {
 	samples []mta.Sample
-	started bool
 
 	received, bytes *mta.Series
 	attempts        [mta.NumStatuses][mta.NumCauses]*mta.Series

@@ -30,7 +30,7 @@ func TestSameSeedSameReadings(t *testing.T) {
 		}
 		return b.String()
 	}
-	if text(5) != text(5) {
+	if first, again := text(5), text(5); first != again {
 		t.Error("two hosts of the same seed differ")
 	}
 	if text(5) == text(6) {
@@ -281,7 +281,8 @@ func TestCSV(t *testing.T) {
 			if errors.Join(err1, err2) != nil || unix != r.Time.Unix() {
 				t.Fatalf("%s: row %q", r.Time, row)
 			}
-			key, value := "", 0.0
+			var key string
+			var value float64
 			if i < len(r.Samples) {
 				key, value = r.Samples[i].Series.Key(), r.Samples[i].Value
 			} else {

@@ -51,10 +51,14 @@ func daemonDrills() []Drill {
 			Limit: 90 * time.Second, Begin: reloads,
 		},
 		{
-			Name: "restart", Text: "postfix stop and start by the administrator: down for a second, told and over",
+			Name: "restart", Text: "postfix stop and start by the administrator: down for five seconds, told and over",
 			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: atOnce,
-			Also:  []mta.FindingCode{mta.FindingJobControllerDown},
-			Begin: func(s *Scene) error { return errors.Join(s.Postfix.Stop(), s.Postfix.Start()) },
+			Also: []mta.FindingCode{mta.FindingJobControllerDown},
+			Begin: func(s *Scene) error {
+				err := s.Postfix.Stop()
+				time.Sleep(5 * time.Second) // as long as it is down
+				return errors.Join(err, s.Postfix.Start())
+			},
 		},
 	}
 }
@@ -98,7 +102,7 @@ func secondMaster(s *Scene) error {
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || ctx.Err() != nil || s.Postfix.MasterPID() != first {
-		return fmt.Errorf("start a second master: it was not refused: %v: %s", err, bytes.TrimSpace(out))
+		return fmt.Errorf("start a second master: it was not refused: %w: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
 }

@@ -30,7 +30,6 @@ type watch struct {
 	began    time.Time
 	evidence time.Time
 	found    string // ID of the right finding
-	early    bool   // it was open before the drill
 	silent   time.Time
 	longest  time.Duration // that the watcher did not answer
 }
