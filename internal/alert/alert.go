@@ -15,7 +15,7 @@
 //   - A consequence that is ready after its cause is listed in Folded and not
 //     told; nor is its end. It can raise the cause's severity, never lower it.
 //   - What began before its cause ended is no news while the backlog is
-//     worked off: it opens by itself only when it outlasts that.
+//     worked off: it opens by itself only when it outlasts that, or is critical.
 //   - A severity rises at once. It falls when it has been less for a time,
 //     and once only: what rose again stays up to the end.
 //

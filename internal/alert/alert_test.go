@@ -271,6 +271,8 @@ func TestFold(t *testing.T) {
 		{"but what outlasts the aftermath does", every(10, 0, 3000), []span{{0, 50, cand("own-dns-dead", critical, 0, 30)}, {0, 4000, cand("destination-timing-out", warning, 40, 30, onDNS, family("d", 2), since(20))}},
 			[]string{"0 opened own-dns-dead critical since 0", "90 resolved own-dns-dead critical since 0 end 60 +destination-timing-out until 60",
 				"2170 opened destination-timing-out warning since 20"}},
+		{"and so does what is critical", every(10, 0, 300), []span{{0, 50, cand("own-dns-dead", critical, 0, 30)}, {0, 4000, cand("mail-stopped", critical, 40, 30, onDNS, since(20))}},
+			[]string{"0 opened own-dns-dead critical since 0", "90 resolved own-dns-dead critical since 0 end 60 +mail-stopped until 60", "130 opened mail-stopped critical since 20"}},
 		{"and so does what began after it", every(10, 0, 400), []span{{0, 50, cand("own-dns-dead", critical, 0, 30)}, {110, 4000, cand("destination-timing-out", warning, 40, 30, onDNS, family("d", 2))}},
 			[]string{"0 opened own-dns-dead critical since 0", "90 resolved own-dns-dead critical since 0 end 60", "150 opened destination-timing-out warning since 110"}},
 		{"a consequence that ends is not told", every(10, 0, 200), []span{{0, 100, cand("own-dns-dead", critical, 0, 30)}, {0, 50, cand("queue-growing", warning, 0, 20, onDNS)}},

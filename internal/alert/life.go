@@ -96,7 +96,11 @@ func (b *Book) resolve(in *incident) {
 // echo says that an entry is what is left of an incident that ended: it is a
 // consequence of it, or of its family, and began before its end. Mail that
 // was put off is tried again for an hour, and long windows still hold the failures.
+// What is critical is told: the incident may have been the wrong reading of it.
 func (b *Book) echo(e *entry) bool {
+	if e.cand.Severity >= mta.SeverityCritical {
+		return false
+	}
 	lasts := aftermath
 	if e.cand.Rank <= diagnose.RankGrowth {
 		lasts = backlog

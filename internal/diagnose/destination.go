@@ -75,7 +75,11 @@ func (f *failing) severity(in *Instance) mta.Severity {
 	if k, n, ok := f.dest.Ratio.Sum(3 * time.Hour); ok && n-k >= 3 {
 		return mta.SeverityWarning
 	}
-	if (!f.known || f.usual > 0.4) && f.attempts < 0.1*total(in.Attempts, f.window) {
+	much := 0.1
+	if !f.known {
+		much = 0.3
+	}
+	if (!f.known || f.usual > 0.4) && f.attempts < much*total(in.Attempts, f.window) {
 		return mta.SeverityInfo
 	}
 	return mta.SeverityWarning

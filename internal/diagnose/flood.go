@@ -95,6 +95,8 @@ func (f *flood) tooMany() bool {
 	case f.rarity.Strange():
 	case f.rarity.Noted() && (p.Sources.Up().Strange() || p.TopSource.Up().Strange()):
 		times = 5 // little past: two readings together carry it
+	case f.crowded() && p.TopSource.Up().Strange():
+		times = 1.3 // a host that serves all it can is not opened more
 	case f.crowded():
 	default:
 		return false

@@ -42,7 +42,7 @@ func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float
 	if r = in.Arrivals.Silent(); r.Strange() {
 		d = max(time.Minute, r.Window.Round(10*time.Second))
 		want, _ = in.Arrivals.Expected(d)
-		return r, d, 0, want, true
+		return r, d, 0, want, plentiful(in, d, 0, want)
 	}
 	r = in.Arrivals.Down()
 	if !r.Strange() || learnedLittle(in.Arrivals) {
@@ -57,11 +57,31 @@ func arrivalsGone(in *Instance) (r detect.Rarity, d time.Duration, n, want float
 			short = 20 * time.Second // on a busy host that tells enough
 		}
 		minute, inMinute, _ := arrivalsIn(in, short)
-		if known && usual && want >= 14 && n <= 0.05*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) {
+		if known && usual && want >= 14 && n <= 0.05*want && late <= 0.2*due && (inMinute < 3 || minute <= 0.3*inMinute) && plentiful(in, d, n, want) {
 			return r, d, n, want, true
 		}
 	}
 	return r, 0, 0, 0, false
+}
+
+// plentiful reports whether as much mail would be due on a day like this one. On a
+// holiday little comes in at all hours, and now and then none for a while.
+// What the day is like the best of the last three hours tells.
+func plentiful(in *Instance, d time.Duration, n, want float64) bool {
+	level, known := 0.0, false
+	came, due := 0.0, 0.0
+	for h := time.Hour; h <= 3*time.Hour; h += time.Hour {
+		_, sum, ok := in.Arrivals.Sum(h)
+		usual, learned := in.Arrivals.Expected(h)
+		if !ok || !learned {
+			break
+		}
+		if d < h && usual-due >= 14 {
+			level, known = max(level, (sum-came)/(usual-due)), true
+		}
+		came, due = sum, usual
+	}
+	return !known || level >= 0.6 || level*want >= 14 && n <= 0.05*level*want
 }
 
 // silence is for how long nothing has come in, or d when something did.
