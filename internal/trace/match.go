@@ -150,7 +150,7 @@ func (r *run) wait(s *segment, step view.TraceStep) {
 
 // cloneStrings gives every string of the event memory of its own.
 func cloneStrings(e *mta.Event) {
-	for _, s := range []*string{&e.Instance, &e.Program, &e.QueueID, &e.RefID, &e.MessageID, &e.From, &e.To, &e.OrigTo,
+	for _, s := range []*string{&e.Instance, &e.Program, &e.Service, &e.QueueID, &e.RefID, &e.MessageID, &e.From, &e.To, &e.OrigTo,
 		&e.Client.Name, &e.Client.IP, &e.Client.HELO, &e.Client.Path, &e.Relay.Name, &e.Relay.IP, &e.Relay.HELO, &e.Relay.Path,
 		&e.DSN, &e.Reply, &e.Reason, &e.Command, &e.SASLMethod, &e.SASLUser, &e.TLS.Version, &e.TLS.Cipher, &e.TLS.Trust, &e.TLS.Direction, &e.Text} {
 		*s = strings.Clone(*s)
