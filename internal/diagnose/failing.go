@@ -154,7 +154,12 @@ func (f *failing) hurts(in *Instance) bool {
 	if want < 5 {
 		return f.dest.Name != otherDestinations
 	}
-	return n-k <= part*want
+	// A wave of retries beside a few messages fewer than usual is none.
+	beyond := 1.5
+	if f.dest.Name == otherDestinations {
+		beyond = 2.5
+	}
+	return n-k <= part*want && want-(n-k) >= beyond*math.Sqrt(want)
 }
 
 // arrivalsAround gives what came in and what usually does, in d where that
@@ -225,7 +230,11 @@ func (f *failing) allFailed(in *Instance) bool {
 	if f.share() < 0.95 || f.known && f.usual > 0.4 || !f.carries() {
 		return false
 	}
-	if f.known && f.attempts*-math.Log10(f.usual+0.05) < 6 {
+	least := 6.0 // powers of ten; shorter windows are looked at more often
+	if f.window > 5*time.Minute {
+		least = 4
+	}
+	if f.known && f.attempts*-math.Log10(f.usual+0.05) < least {
 		return false // so many in a row by chance: on a large host that happens
 	}
 	minutes := 2
