@@ -51,13 +51,12 @@ func daemonDrills() []Drill {
 			Limit: 90 * time.Second, Begin: reloads,
 		},
 		{
-			Name: "restart", Text: "postfix stop and start by the administrator: down for five seconds, told and over",
+			Name: "restart", Text: "postfix stop by the administrator, and start at the end: told at once, and over",
 			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: atOnce,
 			Also: []mta.FindingCode{mta.FindingJobControllerDown},
 			Begin: func(s *Scene) error {
-				err := s.Postfix.Stop()
-				time.Sleep(5 * time.Second) // as long as it is down
-				return errors.Join(err, s.Postfix.Start())
+				s.Undo(s.Postfix.Start)
+				return s.Postfix.Stop()
 			},
 		},
 	}
