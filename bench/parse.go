@@ -12,10 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/mtawatch/mtawatch/bench/genlog"
 	"github.com/mtawatch/mtawatch/test/live/world"
+	"github.com/mtawatch/mtawatch/test/sim"
 )
 
 // record lets a real Postfix write a log of mail to every kind of remote
@@ -116,7 +115,7 @@ func (r *bench) parse() error {
 func (r *bench) parseGzip(name string, n int64) error {
 	packed := name + ".gz"
 	defer os.Remove(packed)
-	if err := compress(name, packed); err != nil {
+	if err := sim.Compress(name, packed); err != nil {
 		return err
 	}
 	ours, err := best(2, r.binary, "parse", "--mta", "postfix", "--count", packed)
@@ -125,24 +124,6 @@ func (r *bench) parseGzip(name string, n int64) error {
 	}
 	r.rows = append(r.rows, row{"the same, gzipped", rate(n, ours.cpu), "-", "-", "300 MB/s"})
 	return nil
-}
-
-func compress(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	z := gzip.NewWriter(out)
-	if _, err := io.Copy(z, in); err != nil {
-		return err
-	}
-	return z.Close()
 }
 
 // exporter lets prometheus-postfix-exporter read the log. It only follows a

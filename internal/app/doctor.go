@@ -252,14 +252,14 @@ func (d *doctor) store() {
 		d.bad("store", err.Error(), "give another directory with data_dir or --data-dir")
 		return
 	}
-	free, total, err := d.s.machine.FreeSpace(dir)
+	disk, err := d.s.machine.Disk(dir)
 	switch {
 	case err != nil:
 		d.bad("store", err.Error(), "")
-	case free < 100<<20:
-		d.bad("store", fmt.Sprintf("%s: %d MB free of %d", dir, free>>20, total>>20), "make space, or give another directory with data_dir")
+	case disk.Free < 100<<20:
+		d.bad("store", fmt.Sprintf("%s: %d MB free of %d", dir, disk.Free>>20, disk.Size>>20), "make space, or give another directory with data_dir")
 	default:
-		d.ok("store", fmt.Sprintf("%s: %d MB free", dir, free>>20))
+		d.ok("store", fmt.Sprintf("%s: %d MB free", dir, disk.Free>>20))
 	}
 }
 

@@ -66,19 +66,8 @@ func clip(z float64) float64 { return max(-6, min(6, z)) }
 // blockZ judges a few steps for themselves: those from back on, and older ones.
 func (g *Signal) blockZ(back, steps int) (z float64, ok bool) {
 	s := g.set
-	known, sum, of := 0.0, 0.0, 0.0
-	for i := range steps {
-		at := s.back(back + i)
-		v := g.ring[at]
-		if v != v {
-			continue
-		}
-		known++
-		sum += float64(v)
-		if g.ringN != nil {
-			of += float64(g.ringN[at])
-		}
-	}
+	n, sum, of := g.over(back, steps)
+	known := float64(n)
 	if known == 0 {
 		return 0, false
 	}
@@ -101,4 +90,22 @@ func (g *Signal) blockZ(back, steps int) (z float64, ok bool) {
 		return d / w.spread[down], w.spread[down] > 0
 	}
 	return d / w.spread[up], w.spread[up] > 0
+}
+
+// over adds up some steps of the ring, from back on and older: those that are
+// known, their values, and of a Ratio what they are shares of.
+func (g *Signal) over(back, steps int) (known int, sum, of float64) {
+	for i := range steps {
+		at := g.set.back(back + i)
+		v := g.ring[at]
+		if v != v { // NaN: unknown
+			continue
+		}
+		known++
+		sum += float64(v)
+		if g.ringN != nil {
+			of += float64(g.ringN[at])
+		}
+	}
+	return known, sum, of
 }

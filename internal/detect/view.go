@@ -40,22 +40,12 @@ func (g *Signal) Sum(d time.Duration) (k, n float64, ok bool) {
 	}
 	s := g.set
 	steps := s.stepsIn(d)
-	known, sum, of := 0, 0.0, 0.0
+	var known int
+	var sum, of float64
 	if w := g.windowOf(steps); w != nil {
 		known, sum, of = w.known, w.sum, w.sumN
 	} else {
-		for i := range steps {
-			at := s.back(i)
-			v := g.ring[at]
-			if v != v {
-				continue
-			}
-			known++
-			sum += float64(v)
-			if g.ringN != nil {
-				of += float64(g.ringN[at])
-			}
-		}
+		known, sum, of = g.over(0, steps)
 	}
 	if !g.half(known, steps) {
 		return 0, 0, false

@@ -13,18 +13,7 @@ import (
 // dispatcherRule finds that nobody takes new connections: the dispatcher's
 // process is gone or stopped, its port does not answer, or it hangs.
 func dispatcherRule() Rule {
-	return Rule{
-		Codes: []mta.FindingCode{mta.FindingDispatcherDown},
-		Judge: func(c *Case) []Candidate {
-			var list []Candidate
-			for _, in := range c.Instances {
-				if k, ok := dispatcherDown(c, in); ok {
-					list = append(list, k)
-				}
-			}
-			return list
-		},
-	}
+	return eachInstance(atMostOne(dispatcherDown), mta.FindingDispatcherDown)
 }
 
 func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {

@@ -9,18 +9,7 @@ import (
 // jobControllerRule finds that nobody decides on deliveries: mail is taken
 // in and stays in the queue.
 func jobControllerRule() Rule {
-	return Rule{
-		Codes: []mta.FindingCode{mta.FindingJobControllerDown},
-		Judge: func(c *Case) []Candidate {
-			var list []Candidate
-			for _, in := range c.Instances {
-				if k, ok := jobControllerDown(c, in); ok {
-					list = append(list, k)
-				}
-			}
-			return list
-		},
-	}
+	return eachInstance(atMostOne(jobControllerDown), mta.FindingJobControllerDown)
 }
 
 func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {

@@ -250,14 +250,3 @@ func neverSeen(in *Instance, g *detect.Signal) bool {
 // learnedLittle reports whether there is too little history for a
 // statistical verdict on the signal.
 func learnedLittle(g *detect.Signal) bool { return g.LearnedFrom() < enoughPast }
-
-// eachInstance makes a rule of what is judged instance by instance.
-func eachInstance(judge func(*Case, *Instance) []Candidate, codes ...mta.FindingCode) Rule {
-	return Rule{Codes: codes, Judge: func(c *Case) []Candidate {
-		var list []Candidate
-		for _, in := range c.Instances {
-			list = append(list, judge(c, in)...)
-		}
-		return list
-	}}
-}

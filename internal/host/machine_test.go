@@ -187,9 +187,10 @@ func TestDial(t *testing.T) {
 	}
 }
 
-func TestFreeSpace(t *testing.T) {
+func TestDisk(t *testing.T) {
 	m := host.New(host.Config{})
-	free, total, err := m.FreeSpace("/tmp")
+	disk, err := m.Disk("/tmp")
+	free, total := disk.Free, disk.Size
 	var s syscall.Statfs_t
 	if err := syscall.Statfs("/tmp", &s); err != nil {
 		t.Fatal(err)
@@ -197,7 +198,7 @@ func TestFreeSpace(t *testing.T) {
 	if want := s.Blocks * uint64(s.Bsize); err != nil || total != want || free == 0 || free > total {
 		t.Errorf("got %d of %d (want %d), %v", free, total, want, err)
 	}
-	if _, _, err := m.FreeSpace("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := m.Disk("/nonexistent"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }

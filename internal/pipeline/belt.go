@@ -73,7 +73,7 @@ type Belt struct {
 	judgement judgement
 	elsewhere map[string][]mta.BlindSpot    // what others cannot see or reach, by who says so
 	warnings  map[string][]diagnose.Warning // by instance, oldest first; bounded
-	disks     map[string]Disk               // by instance
+	disks     map[string]mta.Disk           // by instance
 
 	past         *past            // of what logs that are read late tell; nil when nobody wants to know
 	news         bool             // an event was counted since the last past tick
@@ -135,7 +135,7 @@ func New(cfg Config) *Belt {
 
 		elsewhere: make(map[string][]mta.BlindSpot),
 		warnings:  make(map[string][]diagnose.Warning),
-		disks:     make(map[string]Disk),
+		disks:     make(map[string]mta.Disk),
 
 		closedBefore: make(map[uint16]int64),
 	}

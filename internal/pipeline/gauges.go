@@ -138,16 +138,8 @@ func (b *Belt) processSamples(s *sampler, name string, now time.Time) {
 	}
 }
 
-// Disk is the file system of an instance's queue.
-type Disk struct {
-	Time       time.Time
-	Free, Size uint64 // bytes that the mail server may still write, and in all
-	FreeInodes uint64
-	Inodes     uint64 // 0: the file system does not count them
-}
-
 // SetDisk takes the space that an instance's queue has.
-func (b *Belt) SetDisk(instance string, d Disk) {
+func (b *Belt) SetDisk(instance string, d mta.Disk) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.disks[instance] = d

@@ -36,9 +36,8 @@ type Machine interface {
 	adapter.Host
 	// Sockets reads the inbound side of the socket table for some ports.
 	Sockets(ctx context.Context, ports []uint16) (mta.Connections, error)
-	// FreeSpace gives the free bytes of a path's file system and its size, FreeInodes the same in files.
-	FreeSpace(path string) (free, total uint64, err error)
-	FreeInodes(path string) (free, total uint64, err error)
+	// Disk gives the space of a path's file system.
+	Disk(path string) (mta.Disk, error)
 }
 
 // Exits tells at once when a process ends.
@@ -251,12 +250,15 @@ func (r *runner) readMachine(ctx context.Context) error {
 // readDisks reads the space that each queue has left.
 func (r *runner) readDisks(instances []mta.Instance) {
 	for _, in := range instances {
-		free, size, err := r.Machine.FreeSpace(in.QueueDir)
-		files, all, ierr := r.Machine.FreeInodes(in.QueueDir)
-		if in.QueueDir == "" || err != nil || ierr != nil {
+		if in.QueueDir == "" {
+			continue
+		}
+		d, err := r.Machine.Disk(in.QueueDir)
+		if err != nil {
 			continue // no sample: unknown
 		}
-		r.Belt.SetDisk(in.Name, Disk{Time: time.Now(), Free: free, Size: size, FreeInodes: files, Inodes: all})
+		d.Time = time.Now()
+		r.Belt.SetDisk(in.Name, d)
 	}
 }
 

@@ -80,7 +80,7 @@ func (l *logFiles) rename() error {
 		var err error
 		if age > 1 {
 			to += ".gz"
-			err = compress(name, to)
+			err = Compress(name, to)
 		} else {
 			err = os.Rename(name, to)
 		}
@@ -94,7 +94,8 @@ func (l *logFiles) rename() error {
 	return nil
 }
 
-func compress(from, to string) error {
+// Compress writes a file again, through gzip.
+func Compress(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
