@@ -48,6 +48,15 @@ type Adapter struct {
 	// Roles says what each process does for the instance, in the same order;
 	// RoleNone for the processes of others. nil: that cannot be told here.
 	Roles func(mta.Instance, []mta.Process) []mta.Role
+
+	// At describes the instance whose base directory an operator has named,
+	// whether it runs or not. A directory that is none of this server is an
+	// error that says what was looked for. nil: such are found by Detect alone.
+	At func(ctx context.Context, h Host, base string) (mta.Instance, error)
+
+	// Conditions gives what the server's own files tell of its state beyond
+	// queue, log and processes; cheap enough for every half minute. nil: nothing.
+	Conditions func(context.Context, Host, mta.Instance) ([]mta.Condition, error)
 }
 
 // ParserConfig is how a parser reads. The zero value reads every line that

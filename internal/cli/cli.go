@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mtawatch/mtawatch/internal/api"
 	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/lab"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -45,6 +47,11 @@ type Deps struct {
 // Main runs one command and gives its exit status. args begins with the name
 // of the program.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		if program, ok := lab.ProgramOf(filepath.Base(args[0])); ok {
+			return program(ctx, args[1:], stdin, stdout, stderr)
+		}
+	}
 	return Run(ctx, appDeps(), args, stdin, stdout, stderr)
 }
 

@@ -42,8 +42,11 @@ type Event struct {
 
 	Size       int64 // bytes
 	Recipients int32
-	Reason     string // disconnect: quit, lost, timeout, dropped; removed, held, notification: why
-	Command    string // disconnect: the word as logged that Stage stands for, "STARTTLS"; not in the JSON
+	// PerRecipient, of received: the log has such a line for each recipient
+	// and none for the message's end, which is that of its last recipient. Not in the JSON.
+	PerRecipient bool
+	Reason       string // disconnect: quit, lost, timeout, dropped; removed, held, notification: why
+	Command      string // disconnect: the word as logged that Stage stands for, "STARTTLS"; not in the JSON
 
 	SASLMethod string
 	SASLUser   string

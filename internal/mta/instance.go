@@ -10,6 +10,7 @@ type Instance struct {
 	MTA       string `json:"mta"`  // the adapter's name: "postfix"
 	Name      string `json:"name"` // as its log calls it (Postfix: syslog_name): "postfix-out"
 	Version   string `json:"version,omitempty"`
+	BaseDir   string `json:"base_dir,omitempty"` // where it is installed, for a server that has all in one tree
 	ConfigDir string `json:"config_dir,omitempty"`
 	QueueDir  string `json:"queue_dir,omitempty"`
 	Running   bool   `json:"running"`
@@ -29,6 +30,8 @@ type Instance struct {
 	MaxProc int `json:"max_proc,omitempty"`
 	// QueueLifetime is how long undeliverable mail is kept before it goes back; 0 unknown.
 	QueueLifetime time.Duration `json:"queue_lifetime_ns,omitempty"`
+	// ServerLifetime is after how long an SMTP server process is due to end; 0 unknown or never.
+	ServerLifetime time.Duration `json:"server_lifetime_ns,omitempty"`
 }
 
 // LogSource is one place where an MTA writes its log.
@@ -39,6 +42,13 @@ type LogSource struct {
 	Units       []string `json:"units,omitempty"`       // journal: systemd units
 	Namespace   string   `json:"namespace,omitempty"`   // journal namespace; "" is the machine's own
 	Directory   string   `json:"directory,omitempty"`   // journal files in this directory instead
+
+	// Older names the pieces that the log becomes as it rotates, newest first,
+	// where they have names of their own: "mail.log_yesterday", then
+	// "mail.log", to whose end the piece before is appended. In the log's directory.
+	Older []string `json:"older,omitempty"`
+	// Quiet: written only when something is wrong; its silence is no blind spot.
+	Quiet bool `json:"quiet,omitempty"`
 }
 
 // Name identifies the source in messages, labels and checkpoints.
@@ -76,4 +86,6 @@ type Listen struct {
 	Address string `json:"address,omitempty"`
 	Port    uint16 `json:"port"`
 	MaxProc int    `json:"max_proc,omitempty"` // process limit of the service; 0 unknown or none
+	// Capacity is how many sessions the service holds at once: its process limit times the sessions of a process; 0 unknown.
+	Capacity int `json:"capacity,omitempty"`
 }

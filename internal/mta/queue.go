@@ -17,6 +17,16 @@ type QueueCount struct {
 	Messages int64     `json:"messages"`
 	Bytes    int64     `json:"bytes"`           // -1 when unknown
 	Oldest   time.Time `json:"oldest,omitzero"` // arrival of the oldest message; zero when unknown or empty
+	// Untried are those of the messages that no delivery was tried for yet;
+	// nil where that cannot be told. Old untried mail says that nobody works
+	// on the queue, old tried mail that the other side does not take it.
+	Untried *Untried `json:"untried,omitempty"`
+}
+
+// Untried are the messages of a queue that were never tried.
+type Untried struct {
+	Messages int64     `json:"messages"`
+	Oldest   time.Time `json:"oldest,omitzero"` // arrival of the oldest; zero when unknown or there is none
 }
 
 // UnknownBytes marks a size that was not measured.
@@ -30,6 +40,10 @@ type QueuedMessage struct {
 	Size       int64             `json:"size"` // bytes, -1 when unknown
 	Sender     string            `json:"sender"`
 	Recipients []QueuedRecipient `json:"recipients"`
+	Attempts   int               `json:"attempts,omitempty"` // deliveries tried so far, where the queue tells that
+	// Count is how many messages this stands for, in a listing that only
+	// counts them by destination; 0 is one.
+	Count int64 `json:"count,omitempty"`
 }
 
 // QueuedRecipient is one recipient who still waits, and why.

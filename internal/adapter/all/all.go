@@ -4,6 +4,7 @@ package all
 
 import (
 	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/adapter/imta"
 	"github.com/mtawatch/mtawatch/internal/adapter/postfix"
 )
 
@@ -11,6 +12,7 @@ import (
 func Adapters() []adapter.Adapter {
 	return []adapter.Adapter{
 		postfix.Adapter,
+		imta.Adapter,
 	}
 }
 

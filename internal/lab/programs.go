@@ -1,0 +1,19 @@
+package lab
+
+import (
+	"context"
+	"io"
+)
+
+// Program is one of the MTA's programs. args are without the program's own
+// name; it gives the exit status.
+type Program func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int
+
+// ProgramOf gives the program that runs under a name: the one binary is linked
+// under each of them, so that the process list shows what an MTA's would.
+func ProgramOf(name string) (Program, bool) {
+	p, ok := map[string]Program{
+		// one line each: "dispatcher": dispatcher.Main,
+	}[name]
+	return p, ok
+}
