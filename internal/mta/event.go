@@ -21,7 +21,11 @@ type Event struct {
 	Severity Severity
 	Action   Action
 
-	QueueID    string
+	QueueID string
+	// Queue, of received and queued: which of the server's queues (channels)
+	// took the message, where it has one for each; Program handed it in. Of
+	// other kinds the message is in the queue that Program names. Not in the JSON.
+	Queue      string
 	RefID      string // notification: the queue id of the notification itself
 	MessageID  string // without angle brackets
 	From       string // envelope sender; "" with NullSender for <>
@@ -42,8 +46,10 @@ type Event struct {
 
 	Size       int64 // bytes
 	Recipients int32
-	// PerRecipient, of received: the log has such a line for each recipient
-	// and none for the message's end, which is that of its last recipient. Not in the JSON.
+	// PerRecipient, of received and queued: the log has such a line for each
+	// recipient and none for the message's end, which is that of its last
+	// recipient. Queued under an id that is not known is mail that was counted
+	// before and moves on: from a channel that only works on it. Not in the JSON.
 	PerRecipient bool
 	Reason       string // disconnect: quit, lost, timeout, dropped; removed, held, notification: why
 	Command      string // disconnect: the word as logged that Stage stands for, "STARTTLS"; not in the JSON
