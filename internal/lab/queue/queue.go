@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/site"
@@ -30,6 +31,7 @@ type Entry struct {
 	Held     bool
 	Size     int64
 	Modified time.Time
+	Changed  time.Time // when the name last changed: at the last attempt
 }
 
 // Name is the path below the queue directory: tcp_local/003/ZZ....00.
@@ -105,7 +107,7 @@ func (q *Queue) enqueue(channel string, e *Envelope, content io.Reader, suffix s
 	if err != nil {
 		return Entry{}, fmt.Errorf("enqueue for %s: %w", channel, err)
 	}
-	return Entry{Channel: channel, Path: path, ID: unique, Held: suffix == heldSuffix, Size: size, Modified: time.Now()}, nil
+	return Entry{Channel: channel, Path: path, ID: unique, Held: suffix == heldSuffix, Size: size, Modified: time.Now(), Changed: time.Now()}, nil
 }
 
 // place gives the directory of a new file, and makes it.
@@ -235,8 +237,12 @@ func entryOf(channel, dir string, d fs.DirEntry) (Entry, bool) {
 	if err != nil || !st.Mode().IsRegular() {
 		return Entry{}, false
 	}
-	return Entry{Channel: channel, Path: filepath.Join(dir, d.Name()), ID: unique, Attempts: attempts, Held: held,
-		Size: st.Size(), Modified: st.ModTime()}, true
+	e := Entry{Channel: channel, Path: filepath.Join(dir, d.Name()), ID: unique, Attempts: attempts, Held: held,
+		Size: st.Size(), Modified: st.ModTime(), Changed: st.ModTime()}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		e.Changed = time.Unix(sys.Ctim.Unix())
+	}
+	return e, true
 }
 
 // Stat gives the entry of a file, by its path or by its name below the queue
