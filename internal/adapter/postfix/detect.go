@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -16,7 +15,6 @@ import (
 )
 
 const (
-	maxConfig      = 4 << 20 // bytes read of one configuration file
 	maxInstances   = 256
 	versionTimeout = 5 * time.Second // for postconf
 )
@@ -37,7 +35,7 @@ func listedQueues() []string {
 func detect(ctx context.Context, h adapter.Host) ([]mta.Instance, error) {
 	d := detector{h: h, seen: map[string]bool{}}
 	for _, dir := range []string{"/etc/postfix", "/usr/local/etc/postfix", "/opt/local/etc/postfix"} {
-		if exists(h, dir+"/main.cf") {
+		if adapter.Exists(h, dir+"/main.cf") {
 			d.add(dir)
 		}
 	}
@@ -99,9 +97,9 @@ func (d *detector) add(dir string) {
 // names. c is not valid after that.
 func (d *detector) read(ctx context.Context, c *candidate) {
 	dir := c.ConfigDir
-	text, err := readText(d.h, dir+"/main.cf")
+	text, err := adapter.ReadText(d.h, dir+"/main.cf")
 	if err != nil {
-		c.Notes = append(c.Notes, fmt.Sprintf("%s/main.cf cannot be read (%v): Postfix's defaults are assumed; %s", dir, reason(err), mend(err, dir+"/main.cf")))
+		c.Notes = append(c.Notes, fmt.Sprintf("%s/main.cf cannot be read (%v): Postfix's defaults are assumed; %s", dir, adapter.Reason(err), adapter.Mend(err, dir+"/main.cf")))
 	}
 	s := parseMainCF(dir, text)
 	c.Notes = append(c.Notes, s.notes...)
@@ -128,7 +126,7 @@ func (d *detector) read(ctx context.Context, c *candidate) {
 	d.logs(c, value("maillog_file"))
 	var more []string
 	for _, m := range append(s.list("multi_instance_directories"), s.list("alternate_config_directories")...) {
-		if exists(d.h, m+"/main.cf") {
+		if adapter.Exists(d.h, m+"/main.cf") {
 			more = append(more, m)
 		} else {
 			c.Notes = append(c.Notes, fmt.Sprintf("%s names the configuration directory %s, which has no main.cf that can be seen; remove it there or make it readable", dir, clip(m)))
@@ -159,9 +157,9 @@ func (d *detector) version(ctx context.Context, c *candidate, s *settings) strin
 // instance's own under which services log.
 func (d *detector) services(c *candidate, s *settings) []string {
 	file := c.ConfigDir + "/master.cf"
-	text, err := readText(d.h, file)
+	text, err := adapter.ReadText(d.h, file)
 	if err != nil {
-		c.Notes = append(c.Notes, fmt.Sprintf("%s cannot be read (%v): where it listens is unknown; %s", file, reason(err), mend(err, file)))
+		c.Notes = append(c.Notes, fmt.Sprintf("%s cannot be read (%v): where it listens is unknown; %s", file, adapter.Reason(err), adapter.Mend(err, file)))
 		return nil
 	}
 	list, bad := parseMasterCF(text)
@@ -175,7 +173,7 @@ func (d *detector) services(c *candidate, s *settings) []string {
 			return p
 		}
 		if !servicesRead {
-			services, _ = readText(d.h, "/etc/services")
+			services, _ = adapter.ReadText(d.h, "/etc/services")
 			servicesRead = true
 		}
 		return servicesPort(services, name)
@@ -193,38 +191,6 @@ func (d *detector) services(c *candidate, s *settings) []string {
 	return names
 }
 
-// abandoned is how much older than the newest a log file must be to count as
-// left over from an earlier syslog configuration.
-const abandoned = 7 * 24 * time.Hour
-
-// syslogFile gives the file that syslog daemons write mail to: the first of
-// the usual ones that is not abandoned; "" when there is none.
-func (d *detector) syslogFile() string {
-	type file struct {
-		name string
-		mod  time.Time
-	}
-	var files []file
-	var newest time.Time
-	for _, f := range []string{"/var/log/mail.log", "/var/log/maillog", "/var/log/mail/mail.log", "/var/log/mail/info.log",
-		"/var/log/mail/mail.info", "/var/log/mail.info", "/var/log/syslog"} {
-		info, err := fs.Stat(d.h, rooted(f))
-		if err != nil {
-			continue
-		}
-		files = append(files, file{f, info.ModTime()})
-		if info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
-	}
-	for _, f := range files {
-		if newest.Sub(f.mod) < abandoned {
-			return f.name
-		}
-	}
-	return ""
-}
-
 // logs finds where the instance writes: its maillog_file, else the one file of
 // the usual syslog configurations that is in use, else the journal. It is one
 // source: syslog daemons write the same line to several files.
@@ -235,16 +201,16 @@ func (d *detector) logs(c *candidate, maillog string) {
 			return
 		}
 		c.Logs = []mta.LogSource{{Kind: mta.LogFile, Path: maillog}}
-		if !exists(d.h, maillog) {
+		if !adapter.Exists(d.h, maillog) {
 			c.Notes = append(c.Notes, fmt.Sprintf("%s does not exist or cannot be seen; it comes with the first line, else run `postfix -c %s check`", maillog, c.ConfigDir))
 		}
 		return
 	}
-	if f := d.syslogFile(); f != "" {
+	if f := adapter.SyslogFile(d.h); f != "" {
 		c.Logs = []mta.LogSource{{Kind: mta.LogFile, Path: f}}
 		return
 	}
-	if !exists(d.h, "/var/log/journal") && !exists(d.h, "/run/log/journal") {
+	if !adapter.Exists(d.h, "/var/log/journal") && !adapter.Exists(d.h, "/run/log/journal") {
 		c.Notes = append(c.Notes, "no mail log was found: set maillog_file = /var/log/mail.log in main.cf (Postfix 3.4 and later), or name the file in the configuration of mtawatch")
 		return
 	}
@@ -306,7 +272,7 @@ func (d *detector) match() {
 // mayRun is false when the instance has surely never run: a master leaves its
 // pid file behind when it ends.
 func (d *detector) mayRun(c *candidate) bool {
-	_, err := d.h.Lstat(rooted(c.pidFile))
+	_, err := d.h.Lstat(adapter.Rooted(c.pidFile))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
@@ -341,7 +307,7 @@ func (d *detector) owner(m master) *candidate {
 	}
 	for i := range d.found {
 		c := &d.found[i]
-		text, err := readText(d.h, c.pidFile)
+		text, err := adapter.ReadText(d.h, c.pidFile)
 		if err == nil && strings.TrimSpace(text) == fmt.Sprint(m.pid) {
 			return c
 		}
@@ -392,7 +358,7 @@ func findMasters(h adapter.Host, procs []mta.Process) (list []master, elsewhere 
 			continue
 		}
 		m := master{pid: p.PID, cwd: p.Cwd}
-		env, err := readText(h, fmt.Sprintf("/proc/%d/environ", p.PID))
+		env, err := adapter.ReadText(h, fmt.Sprintf("/proc/%d/environ", p.PID))
 		m.denied = errors.Is(err, fs.ErrPermission)
 		if err == nil {
 			for entry := range strings.SplitSeq(env, "\x00") {
@@ -419,68 +385,6 @@ func (d *detector) noteElsewhere(n int) {
 	if len(d.found) > 0 {
 		d.found[0].Notes = append(d.found[0].Notes, note)
 	}
-}
-
-// rooted turns an absolute path into a name of the host's file system.
-func rooted(p string) string {
-	p = strings.TrimPrefix(path.Clean("/"+p), "/")
-	if p == "" {
-		return "."
-	}
-	return p
-}
-
-// exists tells whether there is such a file, readable or not. One behind a
-// directory that may not be searched is not seen.
-func exists(h adapter.Host, p string) bool {
-	found, _ := lookup(h, p)
-	return found
-}
-
-func lookup(h adapter.Host, p string) (bool, error) {
-	info, err := h.Lstat(rooted(p))
-	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return err == nil, err
-	}
-	_, err = fs.Stat(h, rooted(p))
-	return err == nil || errors.Is(err, fs.ErrPermission), err
-}
-
-// readText reads a small file whole; a larger one is an error.
-func readText(h adapter.Host, p string) (string, error) {
-	f, err := h.Open(rooted(p))
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return "", err
-	}
-	if len(b) > maxConfig {
-		return "", fmt.Errorf("longer than %d bytes", maxConfig)
-	}
-	return string(b), nil
-}
-
-// reason gives the cause of a file error without the path.
-func reason(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
-}
-
-// mend says what to do about a file that could not be read.
-func mend(err error, file string) string {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("if the instance is in use, restore %s", file)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("`chmod o+r %s`, or run mtawatch as root; if it is root, see what confines it (its unit, SELinux, AppArmor)", file)
-	}
-	return fmt.Sprintf("see what `ls -lL %s` and the kernel's log say of it", file)
 }
 
 func elsewhereNote(n int) string {

@@ -1,8 +1,6 @@
 package postfix
 
 import (
-	"errors"
-	"io/fs"
 	"strings"
 	"testing"
 
@@ -23,27 +21,6 @@ func TestDetectElsewhere(t *testing.T) {
 	list, err := detect(t.Context(), h)
 	if len(list) != 0 || err == nil || !strings.Contains(err.Error(), "run mtawatch there") {
 		t.Errorf("detect: %v, %v", list, err)
-	}
-}
-
-func TestMend(t *testing.T) {
-	tests := []struct {
-		name string
-		err  error
-		want string
-		root bool // rights can help
-	}{
-		{"missing", &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}, "restore /etc/postfix/main.cf", false},
-		{"not permitted", &fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, "chmod o+r /etc/postfix/main.cf", true},
-		{"another", &fs.PathError{Op: "read", Path: "x", Err: errors.New("input/output error")}, "ls -lL /etc/postfix/main.cf", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got := mend(tt.err, "/etc/postfix/main.cf")
-			if !strings.Contains(got, tt.want) || strings.Contains(got, "as root") != tt.root {
-				t.Errorf("advice %q", got)
-			}
-		})
 	}
 }
 

@@ -33,7 +33,7 @@ func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, e
 	var first error
 	for _, name := range queueNames() {
 		c := counter{ctx: ctx, h: h}
-		err := c.dir(rooted(path.Join(inst.QueueDir, name)), 0)
+		err := c.dir(adapter.Rooted(path.Join(inst.QueueDir, name)), 0)
 		if ctx.Err() != nil {
 			return mta.Queue{Instance: inst.Name}, fmt.Errorf("count queue %s: %w", name, ctx.Err())
 		}
@@ -82,7 +82,7 @@ func (c *counter) dir(name string, depth int) error {
 		if depth > 0 && errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		return absolute(err)
+		return adapter.Absolute(err)
 	}
 	defer f.Close()
 	d, ok := f.(fs.ReadDirFile)
@@ -107,7 +107,7 @@ func (c *counter) dir(name string, depth int) error {
 			if depth > 0 && errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
-			return absolute(err)
+			return adapter.Absolute(err)
 		}
 		if err := c.ctx.Err(); err != nil {
 			return err
@@ -122,14 +122,6 @@ func (c *counter) dir(name string, depth int) error {
 		}
 	}
 	return nil
-}
-
-// absolute gives a file error with the path as an operator knows it.
-func absolute(err error) error {
-	if pe, ok := err.(*fs.PathError); ok && !path.IsAbs(pe.Path) {
-		return &fs.PathError{Op: pe.Op, Path: "/" + pe.Path, Err: pe.Err}
-	}
-	return err
 }
 
 func (c *counter) add(id string) {
