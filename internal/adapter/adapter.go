@@ -49,6 +49,11 @@ type Adapter struct {
 	// RoleNone for the processes of others. nil: that cannot be told here.
 	Roles func(mta.Instance, []mta.Process) []mta.Role
 
+	// Heads are the roles of which a process stands on its own. What descends
+	// from none of them was left behind by an earlier start. nil: the
+	// dispatcher alone, which starts all others.
+	Heads []mta.Role
+
 	// At describes the instance whose base directory an operator has named,
 	// whether it runs or not. A directory that is none of this server is an
 	// error that says what was looked for. nil: such are found by Detect alone.

@@ -27,5 +27,5 @@ type RoleProcess struct {
 	Process
 	Role     Role   `json:"role"`
 	Instance string `json:"instance"`
-	Orphan   bool   `json:"orphan,omitempty"` // no dispatcher of the instance is above it: left over from an earlier start
+	Orphan   bool   `json:"orphan,omitempty"` // no daemon of the instance that starts such is above it: left over from an earlier start
 }

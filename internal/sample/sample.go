@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
@@ -96,10 +97,10 @@ func NewCounter(names []string) *Counter {
 	return c
 }
 
-// Add counts one message.
+// Add counts one message, or as many as an entry stands for.
 func (c *Counter) Add(m mta.QueuedMessage) {
 	q := c.of(m.Queue)
-	q.Messages++
+	q.Messages += max(1, m.Count)
 	if m.Size < 0 || q.Bytes < 0 {
 		q.Bytes = mta.UnknownBytes
 	} else {
@@ -160,7 +161,7 @@ func Processes(ctx context.Context, h adapter.Host, adapters []adapter.Adapter, 
 				byInstance[in.Name] = append(byInstance[in.Name], mta.RoleProcess{Process: all[i], Role: role, Instance: in.Name})
 			}
 		}
-		markOrphans(byInstance[in.Name], above)
+		markOrphans(byInstance[in.Name], above, a.Heads)
 	}
 	dropShared(byInstance)
 	return byInstance, nil
@@ -186,23 +187,28 @@ func dropShared(byInstance map[string][]mta.RoleProcess) {
 }
 
 // markOrphans marks the processes of one instance that descend from none of
-// its dispatchers: they outlived theirs, and may still hold its ports.
-func markOrphans(list []mta.RoleProcess, above map[int]int) {
-	dispatchers := make(map[int]bool)
+// its heads (nil: its dispatchers): they outlived theirs, and may still hold
+// its ports.
+func markOrphans(list []mta.RoleProcess, above map[int]int, heads []mta.Role) {
+	others := heads == nil
+	if heads == nil {
+		heads = []mta.Role{mta.RoleDispatcher}
+	}
+	atHead := make(map[int]bool)
 	for i := range list {
-		if list[i].Role == mta.RoleDispatcher {
-			dispatchers[list[i].PID] = true
+		if slices.Contains(heads, list[i].Role) {
+			atHead[list[i].PID] = true
 		}
 	}
 	for i := range list {
 		p := &list[i]
-		if p.Role == mta.RoleDispatcher {
+		if slices.Contains(heads, p.Role) || p.Role == mta.RoleOther && !others {
 			continue
 		}
 		p.Orphan = true
 		pid := p.PPID
 		for range maxAncestors {
-			if dispatchers[pid] {
+			if atHead[pid] {
 				p.Orphan = false
 				break
 			}

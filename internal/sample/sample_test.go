@@ -9,6 +9,7 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
 	"github.com/mtawatch/mtawatch/internal/adapter/adaptertest"
+	"github.com/mtawatch/mtawatch/internal/adapter/imta"
 	"github.com/mtawatch/mtawatch/internal/adapter/postfix"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -83,6 +84,28 @@ func TestProcessesOrphans(t *testing.T) {
 				t.Errorf("orphans (got -, want +):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestProcessesOwnHeads: where the job controller is no child of the
+// dispatcher it is no orphan, nor are the programs that it started; those of
+// a job controller that is gone are, and programs that anyone may start are not.
+func TestProcessesOwnHeads(t *testing.T) {
+	proc := func(pid, ppid, name string) string {
+		return `{"pid":` + pid + `,"ppid":` + ppid + `,"name":"` + name + `","args":["/b/lib/` + name + `"],"uid":0,"state":"S"}` + "\n"
+	}
+	h := machine(t, "-- proc --\n"+proc("10", "1", "dispatcher")+proc("11", "10", "tcp_smtp_server")+proc("12", "1", "tcp_smtp_server")+
+		proc("20", "1", "job_controller")+proc("21", "20", "tcp_smtp_client")+proc("22", "1", "ims_master")+proc("30", "1", "watcher"))
+	list, err := Processes(t.Context(), h, []adapter.Adapter{imta.Adapter}, []mta.Instance{{MTA: "imta", Name: "imta", BaseDir: "/b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[int]bool{}
+	for _, p := range list["imta"] {
+		got[p.PID] = p.Orphan
+	}
+	if diff := cmp.Diff(got, map[int]bool{10: false, 11: false, 12: true, 20: false, 21: false, 22: true, 30: false}); diff != "" {
+		t.Errorf("orphans (got -, want +):\n%s", diff)
 	}
 }
 

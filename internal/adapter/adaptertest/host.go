@@ -11,6 +11,7 @@ import (
 	"path"
 	"strings"
 	"testing/fstest"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -31,6 +32,8 @@ import (
 //	                line ends are left out
 //	nodial/PATH     why the socket cannot be reached: "denied" or a text
 //	proc            one mta.Process a line, as JSON
+//	mtime           "TIME PATH" a line: when a file was written, as in RFC 3339;
+//	                other files have no time
 //
 // What no section names does not exist. The zero value is an empty machine.
 type Host struct {
@@ -80,7 +83,31 @@ func NewHost(a *txtar.Archive) (*Host, error) {
 			h.procs = append(h.procs, procs...)
 		}
 	}
+	for _, f := range a.Files {
+		if f.Name == "mtime" {
+			if err := h.setTimes(string(f.Data)); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return h, nil
+}
+
+// setTimes reads the section mtime.
+func (h *Host) setTimes(text string) error {
+	for line := range strings.Lines(text) {
+		at, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		f := h.files[strings.Trim(name, "/")]
+		t, err := time.Parse(time.RFC3339, at)
+		if err == nil && f == nil {
+			err = fmt.Errorf("no section file/%s", name)
+		}
+		if err != nil {
+			return fmt.Errorf("read section mtime: %w", err)
+		}
+		f.ModTime = t
+	}
+	return nil
 }
 
 func zeros(text string) string { return strings.ReplaceAll(text, `\0`, "\x00") }

@@ -1,8 +1,6 @@
 package imta
 
 import (
-	"context"
-
 	"github.com/mtawatch/mtawatch/internal/adapter"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -11,7 +9,10 @@ import (
 var Adapter = adapter.Adapter{
 	Name:   "imta",
 	Detect: detect,
+	At:     at,
 	Parser: newParser,
+	Count:  count,
+	List:   list,
+	Roles:  roles,
+	Heads:  []mta.Role{mta.RoleDispatcher, mta.RoleJobController},
 }
-
-func detect(context.Context, adapter.Host) ([]mta.Instance, error) { return nil, nil }
