@@ -46,7 +46,7 @@ func TestRoundTrip(t *testing.T) {
 	ctx := t.Context()
 	s := &source{}
 	var c view.Source = api.NewClient(serve(t, s), 0)
-	qq := view.QueueQuery{Instance: "postfix", Queues: []string{"active", "deferred"}, Top: 7, Fresh: true}
+	qq := view.QueueQuery{Instance: "postfix", Queues: []string{"active", "deferred"}, Top: 7, Fresh: true, Counters: true}
 	mq := view.MessageQuery{Instance: "postfix", Queue: "hold", Destination: "example.net", Sender: "a+b@example.org", ID: "4cXk", Limit: 3}
 	fq := view.FailureQuery{Instance: "postfix", Window: 90 * time.Minute, Top: 2, Cause: "greylisted", Destination: "example.net", Inbound: true}
 	cq := view.ConnectionQuery{Port: 587, State: "syn-recv", Top: 5}
@@ -192,7 +192,7 @@ var errorTests = []struct {
 	{name: "unknown path names the metrics", path: "/api/v1/no", code: 404, want: "/metrics"},
 	{name: "root", path: "/", code: 404, want: "no such path"},
 	{name: "post", method: "POST", path: "/api/v1/status", code: 405, want: "changes nothing"},
-	{name: "unknown parameter", path: "/api/v1/queue?tip=3", code: 400, want: "instance, queue, top, fresh"},
+	{name: "unknown parameter", path: "/api/v1/queue?tip=3", code: 400, want: "instance, queue, top, fresh, counters"},
 	{name: "parameter where none is", path: "/api/v1/status?x=1", code: 400, want: `"x"`},
 	{name: "doubled parameter", path: "/api/v1/queue?top=3&top=4", code: 400, want: "too often"},
 	{name: "no number", path: "/api/v1/queue?top=many", code: 400, want: "1 to 1000"},

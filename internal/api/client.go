@@ -86,6 +86,7 @@ func (c *Client) Queue(ctx context.Context, q view.QueueQuery) (view.Queue, erro
 	v["queue"] = append(v["queue"], q.Queues...)
 	v.number("top", q.Top)
 	v.flag("fresh", q.Fresh)
+	v.flag("counters", q.Counters)
 	return get[view.Queue](ctx, c, "/queue", v)
 }
 

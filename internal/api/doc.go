@@ -10,7 +10,7 @@
 // With Options.NoMessages, queue/messages and trace give status 403.
 //
 //	GET /api/v1/status       view.Status
-//	GET /api/v1/queue        view.Queue        instance, queue (repeatable), top, fresh
+//	GET /api/v1/queue        view.Queue        instance, queue (repeatable), top, fresh, counters
 //	GET /api/v1/queue/messages  view.Messages  instance, queue, destination, sender, id, limit
 //	GET /api/v1/failures     view.Failures     instance, window, top, cause, destination, inbound
 //	GET /api/v1/connections  view.Connections  port, state, top

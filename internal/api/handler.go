@@ -191,7 +191,7 @@ func (h *handler) shown(list []mta.Finding) []mta.Finding {
 }
 
 func (h *handler) queue(ctx context.Context, p *params) (view.Queue, error) {
-	q := view.QueueQuery{Instance: p.text("instance"), Queues: p.list("queue"), Top: p.number("top", maxTop), Fresh: p.flag("fresh")}
+	q := view.QueueQuery{Instance: p.text("instance"), Queues: p.list("queue"), Top: p.number("top", maxTop), Fresh: p.flag("fresh"), Counters: p.flag("counters")}
 	return ask(ctx, p, q, h.src.Queue)
 }
 

@@ -23,7 +23,7 @@ const (
 )
 
 var (
-	queueParams      = []string{"instance", "queue", "top", "fresh"}
+	queueParams      = []string{"instance", "queue", "top", "fresh", "counters"}
 	messageParams    = []string{"instance", "queue", "destination", "sender", "id", "limit"}
 	failureParams    = []string{"instance", "window", "top", "cause", "destination", "inbound"}
 	connectionParams = []string{"port", "state", "top"}

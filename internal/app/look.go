@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -57,7 +58,8 @@ func Look(ctx context.Context, cfg config.Config) (view.Source, func() error, er
 	return src, func() error { return nil }, nil
 }
 
-// queues counts and lists every queue.
+// queues counts and lists every queue. Where the listing does not say for
+// whom mail waits, the logs are read first: they do.
 func (l *look) queues(ctx context.Context) {
 	if l == nil {
 		return
@@ -66,6 +68,10 @@ func (l *look) queues(ctx context.Context) {
 		for _, in := range l.src.belt.Instances() {
 			if a := l.src.adapter(in.MTA); a != nil {
 				readQueue(ctx, l.src.belt, l.src.machine, a, in)
+				if l.src.belt.RecipientsUnknown(in.Name) {
+					l.logs(ctx)
+					readQueue(ctx, l.src.belt, l.src.machine, a, in)
+				}
 			}
 		}
 	})
@@ -82,6 +88,9 @@ func (l *look) logs(ctx context.Context) {
 		defer cancel()
 		for _, log := range distinctLogs(l.src.belt.Instances()) {
 			err := readEnd(within, l.src.belt, log)
+			if log.Quiet && errors.Is(err, fs.ErrNotExist) {
+				continue // gone with its daemon
+			}
 			if err != nil && within.Err() != nil && ctx.Err() == nil {
 				err = fmt.Errorf("it was not read to its end within %s: what is known of it is not whole", l.logTime)
 			}

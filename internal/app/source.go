@@ -73,6 +73,9 @@ func (s *Source) Queue(ctx context.Context, q view.QueueQuery) (view.Queue, erro
 		return view.Queue{}, err
 	}
 	s.look.queues(ctx)
+	if q.Counters {
+		s.look.logs(ctx)
+	}
 	if q.Fresh && s.look == nil {
 		for _, in := range s.belt.Instances() {
 			if a := s.adapter(in.MTA); a != nil && (q.Instance == "" || q.Instance == in.Name) {
@@ -100,11 +103,16 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 		if q.Instance != "" && q.Instance != in.Name || a == nil || a.List == nil {
 			continue
 		}
+		fill := s.belt.Filler(in.Name)
 		for m, err := range a.List(ctx, s.machine, in) {
 			if err != nil {
 				unknown = append(unknown, in.Name+": "+err.Error())
 				break
 			}
+			if len(m.Recipients) == 0 {
+				s.look.logs(ctx) // only they tell for whom it waits
+			}
+			fill(&m)
 			if !filter.Takes(m) {
 				continue
 			}
@@ -240,7 +248,7 @@ func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter
 	defer cancel()
 	now := time.Now()
 	q, err := sample.Count(within, m, a, in, now)
-	table, counts, lerr := sample.List(within, m, a, in, now)
+	table, counts, lerr := sample.List(within, m, a, in, now, b.Filler(in.Name))
 	if ctx.Err() != nil {
 		return false
 	}

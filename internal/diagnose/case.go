@@ -68,6 +68,9 @@ type Queue struct {
 	Messages *detect.Signal // Gauge
 	Bytes    *detect.Signal // Gauge
 	Oldest   *detect.Signal // Gauge: seconds
+
+	// Of a server that tells them apart: messages that no delivery was tried for, and the age of the oldest.
+	Untried, UntriedOldest *detect.Signal // Gauge; Gauge: seconds
 }
 
 // Destination is where mail goes: a domain.
@@ -101,6 +104,7 @@ type Port struct {
 	TopSource   *detect.Signal            // Gauge: connections of the largest
 	AcceptQueue *detect.Signal            // Gauge
 	AcceptLimit *detect.Signal            // Gauge
+	Capacity    float64                   // sessions that the server holds at once there; 0 unknown
 }
 
 // Log is one log source.

@@ -6,6 +6,10 @@ import (
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
+// OnHold reports whether a queue is of mail that nobody will deliver until
+// somebody decides: "hold", and "held" of messages that stand so in others.
+func OnHold(queue string) bool { return queue == "hold" || queue == "held" }
+
 // mailHeld finds more mail on hold than usual: nobody will deliver it until
 // somebody decides.
 func mailHeld(c *Case, in *Instance) []Candidate {

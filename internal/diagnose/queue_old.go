@@ -22,7 +22,7 @@ func queueOldMail(c *Case, in *Instance) []Candidate {
 		age, ok := q.Oldest.Value()
 		r := q.Oldest.Up()
 		usual := q.Oldest.Range()
-		if q.Name == "hold" || !ok || age < 0.8*life.Seconds() || !r.Noted() || usual.LearnedFrom < enoughPast || age < 1.2*usual.Middle {
+		if OnHold(q.Name) || !ok || age < 0.8*life.Seconds() || !r.Noted() || usual.LearnedFrom < enoughPast || age < 1.2*usual.Middle {
 			continue
 		}
 		k := Candidate{Need: 5 * time.Minute, Clear: 30 * time.Minute, Family: "old-mail", Rank: RankGrowth}

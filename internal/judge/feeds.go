@@ -13,7 +13,8 @@ import (
 func (m *model) newFeed(s *mta.Series) *feed {
 	f := new(feed)
 	switch s.Name {
-	case "mta_queue_messages", "mta_queue_bytes", "mta_queue_oldest_age_seconds", "mta_queue_destination_messages":
+	case "mta_queue_messages", "mta_queue_bytes", "mta_queue_oldest_age_seconds", "mta_queue_destination_messages",
+		"mta_queue_untried_messages", "mta_queue_untried_oldest_age_seconds":
 		m.queueFeed(f, s)
 	case "mta_received_messages_total", "mta_received_bytes_total", "mta_delivery_attempts_total", "mta_rejects_total",
 		"mta_delivery_delay_seconds_sum", "mta_delivery_delay_seconds_count":
@@ -21,7 +22,7 @@ func (m *model) newFeed(s *mta.Series) *feed {
 	case "mta_destination_attempts_total":
 		m.destinationFeed(f, s)
 	case "mta_inbound_connections", "mta_inbound_sources", "mta_inbound_top_source_connections", "mta_inbound_closed_total",
-		"mta_accept_queue_length", "mta_accept_queue_limit":
+		"mta_accept_queue_length", "mta_accept_queue_limit", "mta_inbound_capacity":
 		m.portFeed(f, s)
 	case "mta_processes", "mta_process_start_time_seconds", "mta_process_restarts_total", "mta_smtp_server_oldest_age_seconds",
 		"mta_disk_free_bytes", "mta_disk_size_bytes", "mta_disk_free_inodes":
@@ -85,7 +86,7 @@ func (m *model) queueFeed(f *feed, s *mta.Series) {
 	switch s.Name {
 	case "mta_queue_messages":
 		q.Messages = g
-		if q.Name == "hold" {
+		if diagnose.OnHold(q.Name) {
 			f.take = g.SetGauge
 			return
 		}
@@ -94,6 +95,10 @@ func (m *model) queueFeed(f *feed, s *mta.Series) {
 		return
 	case "mta_queue_bytes":
 		q.Bytes = g
+	case "mta_queue_untried_messages":
+		q.Untried = g
+	case "mta_queue_untried_oldest_age_seconds":
+		q.UntriedOldest = g
 	default:
 		q.Oldest = g
 	}
@@ -159,6 +164,8 @@ func (m *model) portFeed(f *feed, s *mta.Series) {
 		default:
 			f.take = func(v float64) { g.SetGauge(v); current(v); p.open += v; p.read = m.now }
 		}
+	case "mta_inbound_capacity":
+		f.take = func(v float64) { p.Capacity = v } // configured: no habit to learn
 	case "mta_inbound_sources":
 		p.Sources = m.gauge(s, base+"sources")
 		f.take = p.Sources.SetGauge

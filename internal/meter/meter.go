@@ -43,6 +43,7 @@ type instance struct {
 	ring          ring
 	rejects       map[rejectKey]*row
 	senders       senders
+	channels      channels
 	series        seriesOf
 }
 
@@ -76,6 +77,9 @@ func (m *Meter) of(name string) *instance {
 // Add counts one fact.
 func (m *Meter) Add(f track.Fact) {
 	e := f.Event
+	if f.Delivery != nil || f.Received || f.Recipient || e.Kind == mta.KindReject || e.Kind == mta.KindRemoved && e.PerRecipient {
+		m.of(e.Instance).channels.add(&f)
+	}
 	switch {
 	case f.Delivery != nil:
 		m.addDelivery(f.Delivery)
@@ -174,6 +178,7 @@ type saved struct {
 	Destinations map[string][]int64     `json:"destinations"`
 	Exported     []string               `json:"exported"`
 	Other        [mta.NumStatuses]int64 `json:"other"`
+	Channels     savedChannels          `json:"channels"`
 }
 
 // Save gives the durable form of each instance's counters.
@@ -185,6 +190,7 @@ func (m *Meter) Save(put func(instance string, value []byte)) error {
 			s.Rejects[st.String()+"/"+classNames[class]+"/"+c.String()] = n
 		})
 		s.Destinations, s.Exported = in.dests.save()
+		s.Channels = in.channels.save()
 		v, err := json.Marshal(s)
 		if err != nil {
 			return fmt.Errorf("save counters of %s: %w", name, err)
@@ -214,6 +220,7 @@ func (m *Meter) Load(name string, value []byte) error {
 		}
 	}
 	in.dests.load(s.Destinations, s.Exported, s.Other)
+	in.channels.load(s.Channels)
 	return nil
 }
 

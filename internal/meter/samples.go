@@ -21,6 +21,7 @@ func (m *Meter) Samples(dst []mta.Sample) []mta.Sample {
 			w.reject(st, class, c, n)
 		})
 		w.destinations()
+		w.channels()
 		w.delays()
 		dst = w.dst
 	}
@@ -44,6 +45,7 @@ type seriesOf struct {
 	attempts        [mta.NumStatuses][mta.NumCauses]*mta.Series
 	rejects         [mta.NumStages][numClasses][mta.NumCauses]*mta.Series
 	delays          [numDelayStages]delaySeries
+	channels        map[string]*[len(channelActions)]*mta.Series
 }
 
 type delaySeries struct {

@@ -46,7 +46,7 @@ type Event struct {
 
 	Size       int64 // bytes
 	Recipients int32
-	// PerRecipient, of received and queued: the log has such a line for each
+	// PerRecipient, of received, queued and removed: the log has such a line for each
 	// recipient and none for the message's end, which is that of its last
 	// recipient. Queued under an id that is not known is mail that was counted
 	// before and moves on: from a channel that only works on it. Not in the JSON.

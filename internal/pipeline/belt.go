@@ -51,6 +51,7 @@ type Belt struct {
 	tracker *track.Tracker
 	meter   *meter.Meter
 	sources map[string]*source
+	dropped []string // sources whose places are still stored
 
 	instances []mta.Instance
 	queues    map[string]reading      // by instance
@@ -74,6 +75,7 @@ type Belt struct {
 	elsewhere map[string][]mta.BlindSpot    // what others cannot see or reach, by who says so
 	warnings  map[string][]diagnose.Warning // by instance, oldest first; bounded
 	disks     map[string]mta.Disk           // by instance
+	states    map[string]conditions         // by instance
 
 	past         *past            // of what logs that are read late tell; nil when nobody wants to know
 	news         bool             // an event was counted since the last past tick
@@ -136,6 +138,7 @@ func New(cfg Config) *Belt {
 		elsewhere: make(map[string][]mta.BlindSpot),
 		warnings:  make(map[string][]diagnose.Warning),
 		disks:     make(map[string]mta.Disk),
+		states:    make(map[string]conditions),
 
 		closedBefore: make(map[uint16]int64),
 	}
@@ -157,12 +160,16 @@ func (b *Belt) SetInstances(list []mta.Instance) {
 		if b.procs[in.Name] == nil {
 			b.procs[in.Name] = newProcessView()
 		}
-		for _, l := range in.Logs {
-			b.sourceFor(l.Name()).adopt(in)
+		for i := range in.Logs {
+			b.sourceFor(in.Logs[i].Name()).adopt(in, &in.Logs[i])
 		}
 	}
-	for _, s := range b.sources {
-		s.parser = nil // made anew with the instances that are known now
+	for name, s := range b.sources {
+		s.parser = nil             // made anew with the instances that are known now
+		if s.quiet && !s.adopted { // of an earlier run: its name came with a daemon that is gone
+			delete(b.sources, name)
+			b.dropped = append(b.dropped, name)
+		}
 	}
 }
 

@@ -179,6 +179,15 @@ func (f facts) Blind() []mta.BlindSpot {
 	return f.b.blindSpots(f.b.judgement.at)
 }
 
+// Conditions gives what the MTA's own files told of its state last.
+func (f facts) Conditions(instance string) []mta.Condition {
+	s, ok := f.b.states[instance]
+	if f.b.judgement.past || !ok || f.b.judgement.at.Sub(s.at) > conditionsStand {
+		return nil
+	}
+	return slices.Clone(s.list)
+}
+
 // Limit gives a configured limit of the MTA.
 func (f facts) Limit(instance, name string) (float64, bool) {
 	for i := range f.b.instances {
@@ -195,6 +204,12 @@ func (f facts) Limit(instance, name string) (float64, bool) {
 			n = cmp.Or(n, in.MaxProc)
 		case "queue_lifetime":
 			n = int(in.QueueLifetime / time.Second)
+		case "server_lifetime":
+			n = int(in.ServerLifetime / time.Second)
+		case "capacity":
+			for _, l := range in.Listen {
+				n += l.Capacity
+			}
 		}
 		return float64(n), n > 0
 	}
@@ -219,7 +234,11 @@ func (b *Belt) warn(e *mta.Event) {
 	if len(list) >= keptWarnings {
 		list = append(list[:0], list[keptWarnings/4:]...)
 	}
-	b.warnings[strings.Clone(e.Instance)] = append(list, w)
+	at := len(list) // several logs tell of one instance: the newest stays last
+	for at > 0 && list[at-1].Time.After(w.Time) {
+		at--
+	}
+	b.warnings[strings.Clone(e.Instance)] = slices.Insert(list, at, w)
 }
 
 func sortSources(list []mta.SourceCount) {

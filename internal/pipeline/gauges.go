@@ -96,6 +96,14 @@ func (b *Belt) queueSamples(s *sampler, in mta.Instance, now time.Time) {
 			} else if c.Messages == 0 {
 				s.gauge("mta_queue_oldest_age_seconds", 0, "instance", in.Name, "queue", c.Name)
 			}
+			if u := c.Untried; u != nil {
+				s.gauge("mta_queue_untried_messages", float64(u.Messages), "instance", in.Name, "queue", c.Name)
+				if age := now.Sub(u.Oldest).Seconds(); !u.Oldest.IsZero() {
+					s.gauge("mta_queue_untried_oldest_age_seconds", max(0, age), "instance", in.Name, "queue", c.Name)
+				} else if u.Messages == 0 {
+					s.gauge("mta_queue_untried_oldest_age_seconds", 0, "instance", in.Name, "queue", c.Name)
+				}
+			}
 		}
 	}
 	t := b.shapes[in.Name]
@@ -183,6 +191,9 @@ func (b *Belt) connectionSamples(s *sampler, now time.Time) {
 			s.gauge("mta_inbound_connections", float64(n), "instance", in, "port", port, "state", st.String())
 		}
 		s.gauge("mta_inbound_sources", float64(p.Sources), "instance", in, "port", port)
+		if n := b.capacityOf(p.Port); n > 0 {
+			s.gauge("mta_inbound_capacity", float64(n), "instance", in, "port", port)
+		}
 		s.gauge("mta_inbound_top_source_connections", float64(TopSource(p)), "instance", in, "port", port)
 		if p.Closed >= 0 {
 			s.counter("mta_inbound_closed_total", float64(p.Closed+b.closedBefore[p.Port]), "instance", in, "port", port)
@@ -230,9 +241,24 @@ func (b *Belt) instanceOfPort(port uint16) string {
 	return ""
 }
 
+// capacityOf gives how many sessions the services of a port hold at once; 0: not known.
+func (b *Belt) capacityOf(port uint16) (n int) {
+	for _, in := range b.instances {
+		for _, l := range in.Listen {
+			if l.Port == port {
+				n = max(n, l.Capacity)
+			}
+		}
+	}
+	return n
+}
+
 func (b *Belt) sourceSamples(s *sampler, now time.Time) {
 	for _, name := range b.sourceNames() {
 		src := b.sources[name]
+		if src.quiet { // its name changes with each start of a daemon: no label
+			continue
+		}
 		up := 0.0
 		if src.health(now) == nil {
 			up = 1

@@ -90,6 +90,12 @@ const tooFarBehind = 5 * time.Minute
 // health gives what is wrong with the source, nil when nothing is.
 func (s *source) health(now time.Time) *mta.BlindSpot {
 	limit := s.gaps.limit(s.silence)
+	if s.quiet { // written only when something is wrong, as text for people, and gone with its daemon
+		if s.blind != nil && s.blind.Kind == mta.BlindUnreadable {
+			return s.blind
+		}
+		return nil
+	}
 	if s.blind != nil {
 		return s.blind
 	}
@@ -127,6 +133,10 @@ func (b *Belt) blindSpots(now time.Time) []mta.BlindSpot {
 		}
 		if q, ok := b.queues[in.Name]; ok && q.Unknown != "" {
 			list = append(list, mta.BlindSpot{Source: in.Name + " queue", Kind: mta.BlindFailing, Since: q.Time, Text: q.Unknown})
+		}
+		if st, ok := b.states[in.Name]; ok && st.failed != "" {
+			list = append(list, mta.BlindSpot{Source: in.Name + " state", Kind: mta.BlindFailing, Since: st.since, Text: st.failed,
+				Advice: "see `mtawatch doctor`"})
 		}
 		if t := b.shapes[in.Name]; t != nil && t.Failed != "" {
 			list = append(list, mta.BlindSpot{Source: in.Name + " queue listing", Kind: mta.BlindFailing, Since: t.Since, Text: t.Failed})

@@ -270,18 +270,44 @@ func (b *Belt) pastQueue(in *pastInstance, at time.Time) {
 		d := b.tracker.Counts(in.name)
 		in.queue.Deferred.Messages, in.queue.Held.Messages = d.Deferred, d.Held
 		in.queue.Active.Messages = max(0, d.Messages-d.Deferred-d.Held)
+		b.tracker.ChannelCounts(in.name, in.channel)
+	}
+	if len(in.queue.Channels) > 0 { // it has a queue for each channel, and none of the three
+		for i := range in.queue.Channels {
+			c := &in.queue.Channels[i]
+			b.pastWaiting(in.name, c.Name, c.Waiting, at, "mta_queue_messages", "mta_queue_oldest_age_seconds")
+			b.pastWaiting(in.name, c.Name, c.Untried, at, "mta_queue_untried_messages", "mta_queue_untried_oldest_age_seconds")
+		}
+		return
 	}
 	for _, q := range [...]struct {
 		name string
 		w    track.Waiting
 	}{{"active", in.queue.Active}, {"deferred", in.queue.Deferred}, {"hold", in.queue.Held}} {
-		b.past.put(b, mta.Series{Name: "mta_queue_messages"}, pastKey{instance: in.name, a: "queue", b: q.name}, float64(q.w.Messages))
-		switch {
-		case q.w.Messages == 0:
-			b.past.put(b, mta.Series{Name: "mta_queue_oldest_age_seconds"}, pastKey{instance: in.name, a: "queue", b: q.name}, 0)
-		case !q.w.Oldest.IsZero():
-			b.past.put(b, mta.Series{Name: "mta_queue_oldest_age_seconds"}, pastKey{instance: in.name, a: "queue", b: q.name}, max(0, at.Sub(q.w.Oldest).Seconds()))
+		b.pastWaiting(in.name, q.name, q.w, at, "mta_queue_messages", "mta_queue_oldest_age_seconds")
+	}
+}
+
+// channel takes the present counts of one channel.
+func (in *pastInstance) channel(name string, messages, untried int64) {
+	for i := range in.queue.Channels {
+		if c := &in.queue.Channels[i]; c.Name == name {
+			c.Messages, c.Untried.Messages = messages, untried
+			return
 		}
+	}
+	in.queue.Channels = append(in.queue.Channels, track.ChannelDepth{Name: name, Waiting: track.Waiting{Messages: messages}, Untried: track.Waiting{Messages: untried}})
+}
+
+// pastWaiting gives the number of messages and the age of the oldest.
+func (b *Belt) pastWaiting(instance, queue string, w track.Waiting, at time.Time, messages, age string) {
+	k := pastKey{instance: instance, a: "queue", b: queue}
+	b.past.put(b, mta.Series{Name: messages}, k, float64(w.Messages))
+	switch {
+	case w.Messages == 0:
+		b.past.put(b, mta.Series{Name: age}, k, 0)
+	case !w.Oldest.IsZero():
+		b.past.put(b, mta.Series{Name: age}, k, max(0, at.Sub(w.Oldest).Seconds()))
 	}
 }
 

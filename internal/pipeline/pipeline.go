@@ -84,7 +84,7 @@ func Run(ctx context.Context, l Live) error {
 		l.ListShare = 0.01
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	r := &runner{Live: l, group: g, tails: make(map[string]bool), lists: make(map[string]bool)}
+	r := &runner{Live: l, group: g, tails: make(map[string]*follower), lists: make(map[string]bool)}
 	if err := r.detect(ctx); err != nil {
 		l.Logger.Warn("detect", "error", err)
 	}
@@ -105,9 +105,9 @@ func Run(ctx context.Context, l Live) error {
 type runner struct {
 	Live
 	group     *errgroup.Group
-	instances []mta.Instance  // of the last detection; guarded by the belt's lock through SetInstances
-	tails     map[string]bool // sources that are followed
-	lists     map[string]bool // instances whose queue is listed
+	instances []mta.Instance       // of the last detection; guarded by the belt's lock through SetInstances
+	tails     map[string]*follower // sources that are followed
+	lists     map[string]bool      // instances whose queue is listed
 }
 
 // later is every without the call at once.
@@ -160,12 +160,13 @@ func (r *runner) detect(ctx context.Context) error {
 	found, err := r.Detect(ctx)
 	r.instances = merge(r.instances, named(found))
 	r.Belt.SetInstances(r.instances)
+	now := time.Now()
 	for _, in := range r.instances {
 		for _, src := range in.Logs {
-			if !r.tails[src.Name()] {
-				r.tails[src.Name()] = true
+			if r.tails[src.Name()] == nil {
 				r.follow(ctx, src)
 			}
+			r.tails[src.Name()].listed = now
 		}
 		if !r.lists[in.Name] {
 			r.lists[in.Name] = true
@@ -174,21 +175,48 @@ func (r *runner) detect(ctx context.Context) error {
 			r.group.Go(func() error {
 				return every(ctx, r.Belt.cfg.Interval, func(ctx context.Context) error { r.countQueue(ctx, in.Name); return nil })
 			})
+			r.group.Go(func() error {
+				return every(ctx, conditionsEvery, func(ctx context.Context) error { r.readConditions(ctx, in.Name); return nil })
+			})
+		}
+	}
+	for name, f := range r.tails {
+		if f.quiet && now.Sub(f.listed) > unlistedFor {
+			f.cancel()
+			delete(r.tails, name)
 		}
 	}
 	return err
 }
 
+// follower is a log that is followed.
+type follower struct {
+	cancel context.CancelFunc
+	quiet  bool
+	listed time.Time // when an instance last named it
+}
+
+// unlistedFor is for how long the log of a daemon is read on after another
+// has taken its place: it may still say why it ended.
+const unlistedFor = 2 * time.Minute
+
 func (r *runner) follow(ctx context.Context, src mta.LogSource) {
 	r.Logger.Info("following log", "source", src.Name(), "resumed", r.Belt.Place(src.Name()) != "")
-	if r.Import != nil {
+	within, cancel := context.WithCancel(ctx)
+	r.tails[src.Name()] = &follower{cancel: cancel, quiet: src.Quiet}
+	if r.Import != nil && !src.Quiet {
 		if run := r.Import(ctx, src, r.instances, r.Belt.Place(src.Name())); run != nil {
 			r.group.Go(func() error { run(ctx); return nil })
 		}
 	}
 	r.group.Go(func() error {
-		err := tail.Follow(ctx, r.Tail, src, r.Belt.Place(src.Name()), r.Belt)
+		defer cancel()
+		err := tail.Follow(within, r.Tail, src, r.Belt.Place(src.Name()), r.Belt)
 		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end was asked for
+		}
+		if within.Err() != nil {
+			r.Belt.DropSource(src.Name())
 			return nil //nolint:nilerr // the end was asked for
 		}
 		return err

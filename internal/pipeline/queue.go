@@ -3,10 +3,12 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/qshape"
 	"github.com/mtawatch/mtawatch/internal/sample"
 )
 
@@ -49,14 +51,14 @@ func (r *runner) listQueue(ctx context.Context, name string) error {
 
 func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapter) {
 	now := time.Now()
-	var also []func(mta.QueuedMessage)
+	see := []func(*mta.QueuedMessage){r.Belt.Filler(in.Name)}
 	end := func(time.Time, error) {}
 	if r.Listing != nil {
 		var add func(mta.QueuedMessage)
 		add, end = r.Listing(in.Name, now)
-		also = append(also, add)
+		see = append(see, func(m *mta.QueuedMessage) { add(*m) })
 	}
-	table, counts, err := sample.List(ctx, r.Machine, a, in, now, also...)
+	table, counts, err := sample.List(ctx, r.Machine, a, in, now, see...)
 	if ctx.Err() != nil {
 		return
 	}
@@ -72,6 +74,40 @@ func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapt
 		counts = mta.Queue{Time: now, Instance: in.Name, Unknown: err.Error()}
 	}
 	r.Belt.SetQueue(counts, valid)
+}
+
+// Filler gives what fills in, from the log, for whom the messages of a
+// listing wait where the listing does not say: the directory tells that a
+// message still waits, the log for whom. What the log does not know stays
+// unknown.
+func (b *Belt) Filler(instance string) func(*mta.QueuedMessage) {
+	return func(m *mta.QueuedMessage) {
+		if len(m.Recipients) > 0 || m.QueueID == "" {
+			return
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if to, ok := b.tracker.Waits(instance, m.QueueID); ok {
+			m.Recipients = to
+		}
+		if from, size, ok := b.tracker.Sender(instance, m.QueueID); ok {
+			if m.Sender == "" {
+				m.Sender = from
+			}
+			if m.Size < 0 {
+				m.Size = size
+			}
+		}
+	}
+}
+
+// RecipientsUnknown reports whether the last listing of an instance's queue
+// left open for whom mail waits.
+func (b *Belt) RecipientsUnknown(instance string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.shapes[instance]
+	return t != nil && slices.ContainsFunc(t.Table.Rows, func(r qshape.Row) bool { return r.Destination == "unknown" })
 }
 
 func (r *runner) find(name string) (mta.Instance, *adapter.Adapter) {

@@ -38,6 +38,8 @@ type source struct {
 	next      time.Time // the next tick of this source's time while it catches up
 	habit     gapHabit  // of its own time, while it catches up
 	missing   bool      // lines are missing before those that come
+	quiet     bool      // mta.LogSource.Quiet
+	adopted   bool      // an instance logs to it, now or earlier in this run
 }
 
 // LineCounts is what became of a source's lines. They add up: Lines is all.
@@ -66,8 +68,8 @@ func (l *lastLines) add(s string) {
 	l.lines = append(l.lines, s)
 }
 
-func (s *source) adopt(in mta.Instance) {
-	s.mta = in.MTA
+func (s *source) adopt(in mta.Instance, l *mta.LogSource) {
+	s.mta, s.quiet, s.adopted = in.MTA, l.Quiet, true
 	for i := range s.instances {
 		if s.instances[i].Name == in.Name {
 			s.instances[i] = in
@@ -185,7 +187,7 @@ func (b *Belt) line(s *source, l adapter.Line) {
 		if e.Kind == mta.KindWarning || e.Kind == mta.KindDaemon {
 			b.warn(e)
 		}
-		if b.past != nil && !s.atEnd {
+		if b.past != nil && !s.atEnd && !s.quiet {
 			b.news = true
 			b.pastEvent(s.first, e)
 		}
@@ -244,6 +246,16 @@ func (b *Belt) Idle(_ context.Context, name string) error {
 	s := b.sourceFor(name)
 	s.atEnd, s.behind = true, 0
 	return nil
+}
+
+// DropSource forgets a source that nobody writes any more and nobody follows.
+func (b *Belt) DropSource(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sources[name] != nil {
+		delete(b.sources, name)
+		b.dropped = append(b.dropped, name)
+	}
 }
 
 // sourceNames gives the sources in order.

@@ -95,7 +95,7 @@ func (b *Belt) failureStatus(in mta.Instance, now time.Time) view.FailureStatus 
 func (b *Belt) knownSince(in mta.Instance) time.Time {
 	var t time.Time
 	for _, l := range in.Logs {
-		if s := b.sources[l.Name()]; s != nil && (t.IsZero() || s.first.Before(t)) {
+		if s := b.sources[l.Name()]; s != nil && !l.Quiet && (t.IsZero() || s.first.Before(t)) {
 			t = s.first
 		}
 	}
@@ -110,6 +110,9 @@ func (b *Belt) logUnknown(in mta.Instance, now time.Time) string {
 	}
 	for _, l := range in.Logs {
 		s := b.sources[l.Name()]
+		if l.Quiet {
+			continue
+		}
 		if s == nil {
 			return "the log has not been read yet"
 		}
@@ -163,7 +166,7 @@ func (b *Belt) portRow(p *mta.PortTable, service string) view.PortRow {
 			row.States[st.String()] += int(n)
 		}
 	}
-	row.Normal = b.normalPort(p.Port)
+	row.Normal, row.Capacity = b.normalPort(p.Port), b.capacityOf(p.Port)
 	if p.Closed >= 0 {
 		row.Closed = &p.Closed
 	}

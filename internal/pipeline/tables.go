@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/meter"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/qshape"
 	"github.com/mtawatch/mtawatch/internal/view"
@@ -50,6 +51,9 @@ func (b *Belt) Queue(q view.QueueQuery, now time.Time) view.Queue {
 				d.Total = &total
 			}
 		}
+		if q.Counters {
+			b.channelRows(&d, in, now)
+		}
 		out.Detail = append(out.Detail, d)
 		for _, c := range s.Queues {
 			if len(q.Queues) == 0 || slices.Contains(q.Queues, c.Name) {
@@ -63,6 +67,37 @@ func (b *Belt) Queue(q view.QueueQuery, now time.Time) view.Queue {
 		out.Messages, out.Bytes = totals(counts)
 	}
 	return out
+}
+
+// channelRows puts in what each channel or program of an instance did.
+func (b *Belt) channelRows(d *view.QueueDetail, in mta.Instance, now time.Time) {
+	if d.ChannelsUnknown = b.logUnknown(in, now); d.ChannelsUnknown != "" {
+		return
+	}
+	list, since, queues := b.meter.Channels(in.Name)
+	d.ChannelsSince = since
+	stored := make(map[string]int64)
+	for _, q := range d.Queues {
+		stored[q.Name] = q.Messages
+		if queues && !slices.ContainsFunc(list, func(c meter.Channel) bool { return c.Name == q.Name }) {
+			list = append(list, meter.Channel{Name: q.Name})
+		}
+	}
+	volume := func(v meter.Volume) *view.Volume {
+		return &view.Volume{Messages: v.Messages, Recipients: v.Recipients, Bytes: v.Bytes}
+	}
+	for _, c := range list {
+		row := view.ChannelRow{Channel: c.Name, Delivered: volume(c.Delivered), FirstTime: c.FirstTime, Submitted: volume(c.Submitted),
+			Attempted: c.Attempted, Rejected: c.Rejected, Failed: c.Failed}
+		if n, ok := stored[c.Name]; ok && queues {
+			row.Stored = &n
+		}
+		if queues {
+			row.Received = volume(c.Received)
+		}
+		d.Channels = append(d.Channels, row)
+	}
+	slices.SortStableFunc(d.Channels, func(a, b view.ChannelRow) int { return strings.Compare(a.Channel, b.Channel) })
 }
 
 // Connections gives the inbound sockets by remote address and state.

@@ -41,7 +41,7 @@ func Buckets() []string {
 // while a source has not yet come to its end, so that lines read late still
 // count at their own time. The live tick is closed by Tick.
 func (b *Belt) catchUp(s *source, at time.Time) {
-	if b.past == nil || s.atEnd {
+	if b.past == nil || s.atEnd || s.quiet {
 		return
 	}
 	if s.next.IsZero() {
@@ -134,7 +134,7 @@ func (b *Belt) CaughtUp() bool {
 // live reports whether every source has been at its end since the start.
 func (b *Belt) live() bool {
 	for _, s := range b.sources {
-		if !s.atEnd && s.mta != "" {
+		if !s.atEnd && s.mta != "" && !s.quiet {
 			return false
 		}
 	}
@@ -162,6 +162,7 @@ type savedSource struct {
 	LastLine time.Time  `json:"last_line,omitzero"`
 	Heard    time.Time  `json:"heard,omitzero"`
 	Gaps     gapHabit   `json:"gaps"`
+	Quiet    bool       `json:"quiet,omitempty"`
 }
 
 // commit stores places, counters and messages in one transaction, and then
@@ -245,8 +246,12 @@ func (b *Belt) transaction() (*state.Batch, error) {
 		b.tracker.MarkAll()
 		b.meter.MarkAll()
 	}
+	for _, name := range b.dropped {
+		batch.Delete(bucketPlace, name)
+	}
+	b.dropped = nil
 	for name, s := range b.sources {
-		v, err := json.Marshal(savedSource{s.place, s.counts, s.first, s.lastLine, s.heard, s.gaps})
+		v, err := json.Marshal(savedSource{s.place, s.counts, s.first, s.lastLine, s.heard, s.gaps, s.quiet})
 		if err != nil {
 			return nil, fmt.Errorf("save place of %s: %w", name, err)
 		}
@@ -281,7 +286,7 @@ func (b *Belt) Restore(ctx context.Context) error {
 		}
 		s := b.sourceFor(name)
 		s.place, s.counts, s.first, s.lastLine = saved.Place, saved.Counts, saved.First, saved.LastLine
-		s.heard, s.gaps, s.resumed = saved.Heard, saved.Gaps, true
+		s.heard, s.gaps, s.resumed, s.quiet = saved.Heard, saved.Gaps, true, saved.Quiet
 		return nil
 	})
 	if err == nil {

@@ -5,7 +5,7 @@
 // be kept apart stands in the row "other".
 //
 // The counts are of recipients, as in qshape: a message to three recipients
-// counts three times. The age limits double: under 5, 10, 20, ... 1280
+// counts three times; one of which no recipient is known counts as one for "unknown". The age limits double: under 5, 10, 20, ... 1280
 // minutes, and 1280 minutes or more.
 package qshape
 
@@ -95,39 +95,47 @@ func (s *Shape) Add(m mta.QueuedMessage) {
 	s.sequence++
 	qi := s.queueIndex(m.Queue)
 	q := s.queues[qi]
-	q.messages++
-	q.recipients += int64(len(m.Recipients))
+	n := max(m.Count, 1)
+	to := m.Recipients
+	if len(to) == 0 {
+		to = nobodyKnown[:]
+	}
+	q.messages += n
+	q.recipients += n * int64(len(to))
 	addSize(&q.bytes, &q.unsized, m.Size)
 	q.oldest = older(q.oldest, m.Arrived)
-	s.message(&s.total, m)
-	for i := range m.Recipients {
-		r := &m.Recipients[i]
+	s.message(&s.total, m, n)
+	for i := range to {
+		r := &to[i]
 		d := s.dest(r.Address)
 		if d.seen != s.sequence {
 			d.seen = s.sequence
-			s.message(d, m)
+			s.message(d, m, n)
 		}
-		s.recipient(d, qi, m.Arrived)
-		s.total.recipients++
+		s.recipient(d, qi, m.Arrived, n)
+		s.total.recipients += n
 		d.reason(r.Reason)
 	}
 }
 
-func (s *Shape) message(d *dest, m mta.QueuedMessage) {
-	d.messages++
+// nobodyKnown stands for the recipients of a message of which none is known.
+var nobodyKnown = [1]mta.QueuedRecipient{{Address: "@unknown"}}
+
+func (s *Shape) message(d *dest, m mta.QueuedMessage, n int64) {
+	d.messages += n
 	addSize(&d.bytes, &d.unsized, m.Size)
 	d.oldest = older(d.oldest, m.Arrived)
 }
 
-func (s *Shape) recipient(d *dest, qi int, arrived time.Time) {
-	d.recipients++
+func (s *Shape) recipient(d *dest, qi int, arrived time.Time, n int64) {
+	d.recipients += n
 	for len(d.queues) <= qi {
 		d.queues = append(d.queues, 0)
 	}
-	d.queues[qi]++
+	d.queues[qi] += n
 	sec := arrived.Unix()
-	if arrived.IsZero() || sec < 0 || sec > 1<<32-1 || s.stamps == maxStamps {
-		d.undated++
+	if arrived.IsZero() || sec < 0 || sec > 1<<32-1 || s.stamps == maxStamps || n > 1 {
+		d.undated += n
 		return
 	}
 	s.stamps++

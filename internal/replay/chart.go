@@ -64,7 +64,7 @@ func newChart(step time.Duration) chart {
 func placeOf(s *mta.Series) place {
 	switch s.Name {
 	case "mta_queue_messages":
-		if value(s, "queue") != "hold" {
+		if q := value(s, "queue"); q != "hold" && q != "held" {
 			return inDepth
 		}
 	case "mta_delivery_attempts_total":

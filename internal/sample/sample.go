@@ -52,8 +52,9 @@ func Count(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Insta
 const maxDestinations = 500
 
 // List reads the whole listing into a table by destination and age, and
-// counts it by queue. Whoever else wants the messages gets each one, too.
-func List(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Instance, now time.Time, also ...func(mta.QueuedMessage)) (qshape.Table, mta.Queue, error) {
+// counts it by queue. Each message goes through see first, in order: who
+// knows more of it than the listing fills that in, who wants it takes it.
+func List(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Instance, now time.Time, see ...func(*mta.QueuedMessage)) (qshape.Table, mta.Queue, error) {
 	if a.List == nil {
 		return qshape.Table{}, mta.Queue{}, fmt.Errorf("list queue of %s: %s gives no listing", in.Name, a.Name)
 	}
@@ -65,11 +66,11 @@ func List(ctx context.Context, h adapter.Host, a *adapter.Adapter, in mta.Instan
 		if err != nil {
 			return qshape.Table{}, mta.Queue{}, fmt.Errorf("list queue of %s: %w", in.Name, err)
 		}
+		for _, f := range see {
+			f(&m)
+		}
 		shape.Add(m)
 		counts.Add(m)
-		for _, add := range also {
-			add(m)
-		}
 	}
 	return shape.Table(now), counts.Queue(in.Name, now), nil
 }

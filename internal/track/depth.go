@@ -10,9 +10,18 @@ type Waiting struct {
 }
 
 // QueueDepth is the queue of one instance as the log tells it. A message is in
-// one of the three: on hold, deferred at its last attempt, or neither.
+// one of the three: on hold, deferred at its last attempt, or neither. A server
+// with a queue for each channel has those, by name, beside the three.
 type QueueDepth struct {
 	Active, Deferred, Held Waiting
+	Channels               []ChannelDepth
+}
+
+// ChannelDepth is one channel's queue.
+type ChannelDepth struct {
+	Name string
+	Waiting
+	Untried Waiting // of those the messages that no delivery was tried for
 }
 
 // Counts gives the depth of an instance's queue without the oldest message:
@@ -33,9 +42,15 @@ func (t *Tracker) Queue(instance string) QueueDepth {
 		return q
 	}
 	var oldest [3]int64
+	for i := range s.channels {
+		q.Channels = append(q.Channels, ChannelDepth{Name: s.channels[i].name})
+	}
 	for m := t.queue.first; m != nil; m = m.next {
 		if m.shop != s {
 			continue
+		}
+		if m.channel != 0 {
+			q.Channels[m.channel-1].add(m)
 		}
 		w, i := &q.Active, 0
 		switch {
@@ -53,6 +68,20 @@ func (t *Tracker) Queue(instance string) QueueDepth {
 	return q
 }
 
+func (c *ChannelDepth) add(m *message) {
+	c.Waiting.add(m)
+	if m.attempts == 0 {
+		c.Untried.add(m)
+	}
+}
+
+func (w *Waiting) add(m *message) {
+	w.Messages++
+	if at := time.Unix(0, m.received); m.received != 0 && (w.Oldest.IsZero() || at.Before(w.Oldest)) {
+		w.Oldest = at
+	}
+}
+
 // Forget drops every open message: lines are missing, and what became of them
 // is not known.
 func (t *Tracker) Forget() {
@@ -63,5 +92,6 @@ func (t *Tracker) Forget() {
 	}
 	for _, s := range t.shops {
 		clear(s.sessions)
+		clear(s.early)
 	}
 }

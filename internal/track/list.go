@@ -101,6 +101,9 @@ func (t *Tracker) drop(m *message) {
 		if m.held {
 			d.Held--
 		}
+		if m.channel != 0 {
+			m.shop.channels[m.channel-1].add(m, -1)
+		}
 	}
 	if m.stored {
 		t.deleted = append(t.deleted, m.key())
@@ -127,6 +130,9 @@ type record struct {
 	Recipients int32  `json:"n,omitempty"`
 	Attempts   int32  `json:"a,omitempty"`
 	Flags      uint8  `json:"b,omitempty"`
+	Via        string `json:"v,omitempty"`
+	Channel    string `json:"h,omitempty"`
+	Waits      *waits `json:"w,omitempty"`
 }
 
 // Flush hands out what changed since the last Flush: put for messages that
@@ -143,7 +149,7 @@ func (t *Tracker) Flush(put func(key string, value []byte), del func(key string)
 			continue
 		}
 		m.dirty, m.stored = false, true
-		v, err := json.Marshal(record{m.shop.name, m.id.String(), m.from, m.client, m.sasl, m.received, m.size, m.recipients, m.attempts, m.flags()})
+		v, err := json.Marshal(record{m.shop.name, m.id.String(), m.from, m.client, m.sasl, m.received, m.size, m.recipients, m.attempts, m.flags(), m.via, m.channelName(), m.waits})
 		if err == nil { // a struct of strings and numbers always encodes
 			put(m.key(), v)
 		}
@@ -200,11 +206,16 @@ func (t *Tracker) restore(r record) {
 	t.makeRoom(r.Received)
 	m := t.alloc()
 	*m = message{shop: s, listed: m.listed, from: r.From, client: r.Client, sasl: r.SASL, received: r.Received, size: r.Size,
-		recipients: r.Recipients, attempts: r.Attempts, stored: true}
+		recipients: r.Recipients, attempts: r.Attempts, stored: true, via: t.program(r.Via), waits: r.Waits}
 	m.id.set(r.ID)
 	m.null, m.origin, m.inQueue = r.Flags&1 != 0, r.Flags&2 != 0, r.Flags&4 != 0
-	m.queued, m.deferred, m.held = r.Flags&8 != 0, r.Flags&16 != 0, r.Flags&32 != 0
+	m.queued, m.deferred, m.held, m.putOff = r.Flags&8 != 0, r.Flags&16 != 0, r.Flags&32 != 0, r.Flags&64 != 0
 	t.link(m)
+	t.into(m, r.Channel)
+	if m.waits != nil {
+		s.perRecipient = true
+		m.waits.restored(t)
+	}
 	if m.inQueue {
 		d := &s.depth
 		d.Messages++
@@ -215,7 +226,7 @@ func (t *Tracker) restore(r record) {
 
 func (m *message) flags() uint8 {
 	var f uint8
-	for i, b := range [...]bool{m.null, m.origin, m.inQueue, m.queued, m.deferred, m.held} {
+	for i, b := range [...]bool{m.null, m.origin, m.inQueue, m.queued, m.deferred, m.held, m.putOff} {
 		if b {
 			f |= 1 << i
 		}

@@ -10,6 +10,11 @@
 // a message goes first; then the message that entered longest ago is forgotten
 // and counted in Dropped: its later deliveries still count, but lose sender
 // and size, and the depth rebuilt from the log becomes a lower bound.
+//
+// Some servers log a line for each recipient and none for a message's end
+// (mta.Event.PerRecipient). Of their messages the recipients still open are
+// kept by destination, with the last reason: maxWaits destinations each, the
+// reason cut to maxReason bytes, so that MaxMessages bounds that too.
 package track
 
 import (
@@ -36,6 +41,13 @@ type Fact struct {
 	Client, Account string
 	Removed         bool          // the message left the queue
 	Stay            time.Duration // Removed: how long it was there; 0 when unknown
+	// Recipient: one more recipient was accepted for a message: the server logs a line for each.
+	// First: it is the first of the message.
+	Recipient, First bool
+	// Via is the program that took in the message that was received.
+	Via string
+	// PutOff: a delivery of the message was put off before this one.
+	PutOff bool
 }
 
 // Tracker joins events. One goroutine uses it.
@@ -54,6 +66,7 @@ type Tracker struct {
 	dropped  int64
 	delivery mta.Delivery
 	names    map[string]string // domains as logged -> in lower case, one copy of each
+	programs []string          // one copy of the name of each program; bounded
 	texts    interner          // of senders and clients
 }
 
@@ -65,6 +78,10 @@ type shop struct {
 	// sessions has the message that each receiving process began last, to
 	// end it when its client is lost in the middle.
 	sessions map[int32]*message
+
+	perRecipient bool           // a line for each recipient, none for a message's end
+	early        map[string]int // recipients that were done before the line of their arrival, by queue id
+	channels     []channel      // its queues, where it has several of its own
 }
 
 // maxSessions bounds shop.sessions.
@@ -92,6 +109,11 @@ type message struct {
 	stored     bool // Flush has handed it out
 	dirty      bool
 	listed     bool // in Tracker.dirty, whatever has become of it
+
+	putOff  bool   // a delivery of it was put off
+	channel uint8  // its place in shop.channels, counted from 1; 0: none
+	via     string // the program that took it in
+	waits   *waits // of a server that logs each recipient
 }
 
 // Depth is the queue of one instance as the log tells it.
@@ -128,18 +150,38 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 			t.enter(e, t.find(e))
 		}
 	case mta.KindQueued:
-		f.Received = t.queued(e)
+		if e.PerRecipient {
+			t.recipient(e, &f)
+			break
+		}
+		if f.Received = t.queued(e); f.Received {
+			f.Via = t.find(e).via
+		}
 		f.Client, f.Account = t.submitter(e)
 	case mta.KindReceived:
-		t.begin(e)
-		f.Received = t.queued(e)
-		f.Client, f.Account = t.submitter(e)
+		f.Via = e.Program
+		switch {
+		case e.QueueID == "": // there is nothing to join
+			f.Received, f.Recipient, f.First = true, e.PerRecipient, e.PerRecipient
+			f.Client, f.Account = e.Client.IP, e.SASLUser
+		case e.PerRecipient:
+			t.recipient(e, &f)
+		default:
+			t.begin(e)
+			f.Received = t.queued(e)
+			f.Client, f.Account = t.submitter(e)
+		}
 	case mta.KindDelivery:
-		f.Delivery = t.deliver(e)
+		f.Delivery = t.deliver(e, &f)
 		if e.Status != mta.StatusSent {
 			f.Client, f.Account = t.submitter(e)
 		}
+		t.done(e, &f)
 	case mta.KindRemoved:
+		if m := t.find(e); e.PerRecipient && m != nil && m.waits != nil {
+			t.finish(m, t.Destination(e.To), e.Time, &f)
+			break
+		}
 		f.Removed, f.Stay = true, t.removed(e)
 	case mta.KindReject:
 		e.Cause = t.causes.cause(e)
@@ -235,6 +277,7 @@ func (t *Tracker) begin(e *mta.Event) {
 	}
 	m.client = t.keep(e.Client.IP, m.client)
 	m.sasl = t.keep(e.SASLUser, m.sasl)
+	m.via = t.program(e.Program)
 	if e.From != "" || e.NullSender {
 		m.from, m.null = t.keep(e.From, m.from), e.NullSender
 	}
@@ -253,6 +296,9 @@ func (t *Tracker) enter(e *mta.Event, m *message) *message {
 		m.inQueue = true
 		t.mark(m)
 		m.shop.depth.Messages++
+		if m.channel != 0 {
+			m.shop.channels[m.channel-1].add(m, 1)
+		}
 	}
 	return m
 }
@@ -276,7 +322,7 @@ func (t *Tracker) queued(e *mta.Event) bool {
 	return fresh
 }
 
-func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
+func (t *Tracker) deliver(e *mta.Event, f *Fact) *mta.Delivery {
 	if e.Status != mta.StatusSent {
 		e.Cause = t.causes.cause(e)
 	}
@@ -286,16 +332,23 @@ func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
 		m = t.enter(e, nil)
 		m.queued = true
 		m.received = e.Time.Add(-e.Delay).UnixNano()
+		if m.shop.perRecipient {
+			t.into(m, e.Program)
+			m.waits = &waits{}
+		}
 	}
 	d := &t.delivery
 	*d = mta.Delivery{Event: e, Attempt: 1, Destination: t.Destination(e.To)}
 	if m == nil {
 		return d
 	}
+	if !e.HasDelay && m.origin && m.received != 0 {
+		e.Delay, e.HasDelay = max(0, e.Time.Sub(time.Unix(0, m.received))), true
+	}
 	if e.From == "" && !e.NullSender {
 		e.From, e.NullSender = m.from, m.null
 	}
-	m.attempts++
+	m.tried()
 	t.mark(m)
 	d.Attempt = int(m.attempts)
 	if m.received != 0 {
@@ -304,8 +357,9 @@ func (t *Tracker) deliver(e *mta.Event) *mta.Delivery {
 	if e.Size == 0 {
 		e.Size = m.size
 	}
+	f.PutOff = m.putOff
 	if e.Status == mta.StatusDeferred && !m.deferred {
-		m.deferred = true
+		m.deferred, m.putOff = true, true
 		if m.inQueue {
 			m.shop.depth.Deferred++
 		}
@@ -372,56 +426,6 @@ func (t *Tracker) undefer(m *message) {
 			m.shop.depth.Deferred--
 		}
 	}
-}
-
-// Destination gives the domain of a recipient in lower case, "local" for an
-// address without one, "unknown" for no address. A domain of one of these
-// names, or named "other", gets a dot behind it. The string may be kept.
-func (t *Tracker) Destination(to string) string {
-	if to == "" {
-		return "unknown" // the line tells of all recipients at once
-	}
-	at := strings.LastIndexByte(to, '@')
-	if at < 0 || at == len(to)-1 {
-		return "local"
-	}
-	domain := to[at+1:]
-	if n, ok := t.names[domain]; ok {
-		return n
-	}
-	lower := strings.ToLower(domain)
-	switch lower {
-	case "local", "unknown", "other":
-		lower += "."
-	}
-	return t.name(domain, lower)
-}
-
-// maxNames bounds the table of names that are kept once.
-const maxNames = 20_000
-
-// name remembers v under s and gives the one copy of v that may be kept.
-func (t *Tracker) name(s, v string) string {
-	if len(t.names) >= maxNames {
-		clear(t.names)
-	}
-	v = strings.Clone(v)
-	if s == v {
-		s = v
-	} else {
-		s = strings.Clone(s)
-	}
-	t.names[s] = v
-	return v
-}
-
-// keep gives a copy of s that may outlive the batch, or old when s is empty
-// or the same.
-func (t *Tracker) keep(s, old string) string {
-	if s == "" || s == old {
-		return old
-	}
-	return t.texts.keep(s)
 }
 
 // Cause names the cause of one event by its own line alone, as Apply does:

@@ -158,6 +158,7 @@ type QueueQuery struct {
 	Queues   []string
 	Top      int
 	Fresh    bool // list the queue now instead of giving the last listing
+	Counters bool // with what each channel or program did
 }
 
 // Queue is the queue by destination and age. Bytes is null when unknown.
@@ -182,6 +183,31 @@ type QueueDetail struct {
 	FromLog    *LogQueue        `json:"from_log,omitempty"`
 	Unknown    string           `json:"unknown,omitempty"`
 	ListFailed string           `json:"list_unknown,omitempty"` // why there is no table
+
+	Channels        []ChannelRow `json:"channels,omitempty"` // where QueueQuery.Counters asks
+	ChannelsSince   time.Time    `json:"channels_since,omitzero"`
+	ChannelsUnknown string       `json:"channels_unknown,omitempty"`
+}
+
+// ChannelRow is what one channel, transport or program of an instance did, by
+// the log, since a moment; and what it has. Null is what such a server does not tell.
+type ChannelRow struct {
+	Channel   string  `json:"channel"`
+	Received  *Volume `json:"received"`  // put into its queue
+	Stored    *int64  `json:"stored"`    // messages in its queue now
+	Delivered *Volume `json:"delivered"` // by it; messages 0 where only recipients are told
+	FirstTime int64   `json:"first_time"`
+	Submitted *Volume `json:"submitted"` // taken in by it
+	Attempted int64   `json:"attempted"` // deliveries put off
+	Rejected  int64   `json:"rejected"`
+	Failed    int64   `json:"failed"` // deliveries that failed for good
+}
+
+// Volume is how much mail.
+type Volume struct {
+	Messages   int64 `json:"messages"`
+	Recipients int64 `json:"recipients"`
+	Bytes      int64 `json:"bytes"`
 }
 
 // QueueRow is one destination: its recipients by age, the oldest, and the
@@ -302,9 +328,10 @@ type PortRow struct {
 	AcceptLimit int            `json:"accept_limit"`
 	States      map[string]int `json:"states"`
 	Sources     int            `json:"sources"`
-	TopSource   int            `json:"top_source"`       // connections of the largest source
-	Normal      *Range         `json:"normal,omitempty"` // of the connections in any state but time-wait
-	Closed      *int64         `json:"closed"`           // since the watch began; null when unknown
+	TopSource   int            `json:"top_source"`         // connections of the largest source
+	Capacity    int            `json:"capacity,omitempty"` // sessions that the mail server holds at once there; 0 unknown
+	Normal      *Range         `json:"normal,omitempty"`   // of the connections in any state but time-wait
+	Closed      *int64         `json:"closed"`             // since the watch began; null when unknown
 }
 
 // ProcessQuery asks for the MTA's processes.
