@@ -85,7 +85,7 @@ func (r *record) setMessage(e *mta.Event) {
 	if r.ss != "" {
 		r.setClient(e)
 	}
-	if r.qt != "" {
+	if r.qt != "" && r.ac[0] != 'E' {
 		setDelay(e, r.qt)
 	}
 }
@@ -246,15 +246,12 @@ func dequeued(dst []mta.Event, r *record) ([]mta.Event, error) {
 
 // setOutcome fills in what an attempt to deliver met.
 func (r *record) setOutcome(e *mta.Event) {
-	setDiagnostic(e, r.di)
+	setDiagnostic(e, r.text())
 	if r.tr != "" {
 		setTransport(&e.Relay, r.tr)
 	}
 	if r.rm != "" {
 		e.Relay.Name = strings.TrimPrefix(r.rm, "dns;")
-	}
-	if e.Reply == "" {
-		e.Reply = r.re
 	}
 }
 
@@ -300,14 +297,11 @@ func (r *record) setReject(e *mta.Event) {
 	if r.ss == "" && r.tr != "" {
 		setTransport(&e.Client, r.tr)
 	}
-	s := r.di
+	s := r.text()
 	if at := replyAt(s); at > 0 {
 		s = s[at:] // fields without a shape of their own stand before it
 	}
 	setDiagnostic(e, s)
-	if e.Reply == "" {
-		e.Reply = r.re
-	}
 	e.Relay = mta.Peer{}
 }
 

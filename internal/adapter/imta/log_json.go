@@ -8,8 +8,8 @@ import (
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
-// maxDepth bounds how deep the objects of a JSON record may lie in each other.
-const maxDepth = 8
+// maxNesting bounds how deep the objects of a JSON record may lie in each other.
+const maxNesting = 8
 
 // jsonReader goes through one JSON value.
 type jsonReader struct {
@@ -64,7 +64,7 @@ func (r *jsonReader) next(c byte) bool {
 
 // object reads an object, and stores the attributes in it and in those below.
 func (r *jsonReader) object(depth int) bool {
-	if depth > maxDepth || !r.next('{') {
+	if depth > maxNesting || !r.next('{') {
 		return false
 	}
 	if r.next('}') {
@@ -128,7 +128,7 @@ func (r *jsonReader) member(name string, depth int) bool {
 
 // array passes over an array.
 func (r *jsonReader) array(depth int) bool {
-	if depth > maxDepth || !r.next('[') {
+	if depth > maxNesting || !r.next('[') {
 		return false
 	}
 	if r.next(']') {
