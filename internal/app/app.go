@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,14 +73,12 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	live.Import = old.plan
 	src := &Source{imports: old, belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
 
-	g, ctx := errgroup.WithContext(ctx)
-	doors, err := listen(cfg, log)
-	if err != nil {
+	if err := src.markPractice(ctx, db); err != nil {
 		return err
 	}
-	for _, d := range doors {
-		log.Info("serving", "address", d.Addr().String(), "messages", d.messages)
-		g.Go(func() error { return serve(ctx, d, handler(src, series, cfg, log, d.messages, also)) })
+	g, ctx := errgroup.WithContext(ctx)
+	if err := openDoors(ctx, g, cfg, log, func(messages bool) http.Handler { return handler(src, series, cfg, log, messages, also) }); err != nil {
+		return err
 	}
 	for _, run := range tell.runs(watch.run, asks.run) {
 		g.Go(func() error { return run(ctx) })
@@ -88,6 +87,19 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	g.Go(func() error { return pipeline.Run(ctx, live) })
 	log.Info("started", "data", cfg.DataDir, "interval", cfg.Interval)
 	return ended(g.Wait(), cfg, log)
+}
+
+// openDoors serves on each address of the configuration.
+func openDoors(ctx context.Context, g *errgroup.Group, cfg config.Config, log *slog.Logger, handler func(messages bool) http.Handler) error {
+	doors, err := listen(cfg, log)
+	if err != nil {
+		return err
+	}
+	for _, d := range doors {
+		log.Info("serving", "address", d.Addr().String(), "messages", d.messages)
+		g.Go(func() error { return serve(ctx, d, handler(d.messages)) })
+	}
+	return nil
 }
 
 // ended says that the end was orderly, when it was.
@@ -170,17 +182,43 @@ func detector(cfg config.Config, m adapter.Host, adapters []adapter.Adapter) fun
 			found, err = sample.Detect(ctx, m, adapters)
 		}
 		for _, c := range cfg.Instances {
-			found = configure(found, c)
+			var in mta.Instance
+			if c.BaseDir != "" {
+				var aerr error
+				if in, aerr = instanceAt(ctx, m, adapters, c); aerr != nil {
+					err = errors.Join(err, aerr)
+					continue
+				}
+			}
+			found = configure(found, c, in)
 		}
 		return found, err
 	}
 }
 
-func configure(found []mta.Instance, c config.Instance) []mta.Instance {
+// instanceAt describes the instance whose base directory the configuration names.
+func instanceAt(ctx context.Context, m adapter.Host, adapters []adapter.Adapter, c config.Instance) (mta.Instance, error) {
+	for i := range adapters {
+		if a := &adapters[i]; a.Name == c.MTA && a.At != nil {
+			in, err := a.At(ctx, m, c.BaseDir)
+			if err != nil {
+				return in, fmt.Errorf("configured instance %q: %w", c.Name, err)
+			}
+			in.MTA = a.Name
+			return in, nil
+		}
+	}
+	return mta.Instance{}, fmt.Errorf("configured instance %q: %s has no base_dir; name config_dir or queue_dir", c.Name, c.MTA)
+}
+
+// configure puts a configured instance over the one that was found, or adds
+// it. at is what its base directory tells, where it names one.
+func configure(found []mta.Instance, c config.Instance, at mta.Instance) []mta.Instance {
 	i := 0
 	for ; i < len(found); i++ {
 		f := &found[i]
-		if f.MTA == c.MTA && (c.Name != "" && c.Name == f.Name || c.ConfigDir != "" && c.ConfigDir == f.ConfigDir || c.QueueDir != "" && c.QueueDir == f.QueueDir) {
+		if f.MTA == c.MTA && (c.Name != "" && c.Name == f.Name || c.ConfigDir != "" && c.ConfigDir == f.ConfigDir || c.QueueDir != "" && c.QueueDir == f.QueueDir ||
+			at.BaseDir != "" && at.BaseDir == f.BaseDir) {
 			break
 		}
 	}
@@ -188,6 +226,9 @@ func configure(found []mta.Instance, c config.Instance) []mta.Instance {
 		found = append(found, mta.Instance{MTA: c.MTA, Name: c.MTA})
 	}
 	in := &found[i]
+	if at.BaseDir != "" {
+		*in = at
+	}
 	set := func(to *string, v string) {
 		if v != "" {
 			*to = v

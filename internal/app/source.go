@@ -18,6 +18,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/pipeline"
 	"github.com/mtawatch/mtawatch/internal/qshape"
 	"github.com/mtawatch/mtawatch/internal/sample"
+	"github.com/mtawatch/mtawatch/internal/state"
 	"github.com/mtawatch/mtawatch/internal/tail"
 	"github.com/mtawatch/mtawatch/internal/trace"
 	"github.com/mtawatch/mtawatch/internal/track"
@@ -37,9 +38,17 @@ type Source struct {
 	look     *look          // no daemon: the machine is read when it is asked about
 	fresh    freshLists
 	imports  *importer // nil for a look
+	practice string    // of view.Status
 }
 
 var _ view.Source = (*Source)(nil)
+
+// markPractice learns whether what is normal here was made for practice.
+func (s *Source) markPractice(ctx context.Context, db *state.DB) error {
+	text, _, err := db.Get(ctx, pipeline.BucketPractice, pipeline.PracticeText)
+	s.practice = string(text)
+	return err
+}
 
 // Status gives the four vital signs.
 func (s *Source) Status(ctx context.Context) (view.Status, error) {
@@ -50,6 +59,7 @@ func (s *Source) Status(ctx context.Context) (view.Status, error) {
 	if s.look == nil {
 		st.Daemon = s.daemon(ctx)
 		st.Imports = s.imports.running()
+		st.Practice = s.practice
 	}
 	return st, nil
 }

@@ -395,6 +395,9 @@ func (t *tool) daemonText(s *view.Status) {
 	if s.Judged {
 		t.out.line(t.out.in(dim, learnedText(s.Learned)))
 	}
+	if s.Practice != "" {
+		t.out.line(t.out.in(yellow, "practice: "+clean(s.Practice)))
+	}
 	if d := s.Daemon; d != nil {
 		t.out.line(t.out.in(dim, fmt.Sprintf("mtawatch %s, pid %d, up %s, %s of memory", clean(d.Version), d.PID, ageText(s.Time, d.Started), bytesText(d.Memory))))
 		if d.Dropped > 0 {

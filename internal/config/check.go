@@ -49,6 +49,11 @@ func (r *reader) check(c Config) {
 			r.at("probe.dns_name", "%s", text)
 		}
 	}
+	if c.Probe.DNSServer != "" {
+		if _, err := probe.ReadServer(c.Probe.DNSServer); err != nil {
+			r.at("probe.dns_server", "%s", err)
+		}
+	}
 	r.checkNotify(c.Notify)
 	r.checkInstances(c.Instances)
 }
@@ -123,6 +128,7 @@ func (r *reader) checkInstances(list []Instance) {
 		} else {
 			seen[in.MTA+"\x00"+in.Name] = i
 		}
+		r.absolute(key+".base_dir", in.BaseDir, false)
 		r.absolute(key+".config_dir", in.ConfigDir, false)
 		r.absolute(key+".queue_dir", in.QueueDir, false)
 		r.absolute(key+".log_file", in.LogFile, false)

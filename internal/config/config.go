@@ -71,6 +71,7 @@ type Silence struct {
 type Instance struct {
 	MTA       string   `yaml:"mta"`
 	Name      string   `yaml:"name"`
+	BaseDir   string   `yaml:"base_dir"` // where it is installed; the rest is found from there
 	ConfigDir string   `yaml:"config_dir"`
 	QueueDir  string   `yaml:"queue_dir"`
 	LogFile   string   `yaml:"log_file"`

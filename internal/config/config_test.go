@@ -34,7 +34,7 @@ log_level: debug
 silence:
   least: 5m
   most: 2d
-probe: {dns: false, dns_name: example.net, smtp: false, smtp_interval: 30s, remote: false}
+probe: {dns: false, dns_name: example.net, dns_server: "192.0.2.53:5353", smtp: false, smtp_interval: 30s, remote: false}
 notify:
   - {type: webhook, name: chat, url: "https://hooks.example.net/x", secret_file: /s, min_severity: info, delay: 0s, repeat: 1d, timeout: 5s}
   - type: alertmanager
@@ -44,6 +44,7 @@ notify:
 instances:
   - mta: postfix
     name: postfix-out
+    base_dir: /opt/out
     config_dir: /etc/postfix-out
     queue_dir: /var/spool/postfix-out
     log_file: /var/log/mail-out.log
@@ -85,7 +86,7 @@ func TestParse(t *testing.T) {
 			Retention: 90 * 24 * time.Hour, ListInterval: 2 * time.Minute, ListMaxCPU: 0.05,
 			Ports: []uint16{2525, 10025}, Timezone: "Europe/Berlin", LogLevel: "debug",
 			Silence: config.Silence{Least: 5 * time.Minute, Most: 48 * time.Hour},
-			Probe:   probe.Settings{DNSName: "example.net", SMTPInterval: 30 * time.Second},
+			Probe:   probe.Settings{DNSName: "example.net", DNSServer: "192.0.2.53:5353", SMTPInterval: 30 * time.Second},
 			Notify: []notify.Settings{
 				{Type: "webhook", Name: "chat", URL: "https://hooks.example.net/x", SecretFile: "/s", MinSeverity: "info",
 					Delay: new(time.Duration), Repeat: 24 * time.Hour, Timeout: 5 * time.Second},
@@ -93,7 +94,7 @@ func TestParse(t *testing.T) {
 				{Type: "exec", Command: []string{"/usr/local/bin/page", "--team"}},
 			},
 			Instances: []config.Instance{
-				{MTA: "postfix", Name: "postfix-out", ConfigDir: "/etc/postfix-out", QueueDir: "/var/spool/postfix-out",
+				{MTA: "postfix", Name: "postfix-out", BaseDir: "/opt/out", ConfigDir: "/etc/postfix-out", QueueDir: "/var/spool/postfix-out",
 					LogFile: "/var/log/mail-out.log", Ports: []uint16{26}},
 				{MTA: "postfix", Name: "postfix", Journal: &config.Journal{Units: []string{"postfix@-.service"},
 					Identifiers: []string{"postfix/"}, Namespace: "mail", Directory: "/var/log/journal/x"}},
@@ -159,7 +160,7 @@ func TestParseErrors(t *testing.T) {
 			`f.yaml:2: notify[0].delay: must be from 0s to 1h`, `f.yaml:2: notify[0].urls: a channel of type webhook has no such key`,
 			`f.yaml:3: notify[1].command: must be a list that begins with the absolute path`, `f.yaml:5: notify[2].name: is the name of notify[0] too`,
 			`f.yaml:6: notify[2].urls[1]: must begin with https:// or http://`, `f.yaml:7: notify[3].type: is missing`}},
-		{"probes", "probe:\n  dns_name: a b\n  smtp_interval: 1s\n", []string{`f.yaml:2: probe.dns_name: must be a domain`, `f.yaml:3: probe.smtp_interval: must be from 10s to 1h`}},
+		{"probes", "probe:\n  dns_name: a b\n  smtp_interval: 1s\n  dns_server: there\n", []string{`f.yaml:2: probe.dns_name: must be a domain`, `f.yaml:3: probe.smtp_interval: must be from 10s to 1h`, `f.yaml:4: probe.dns_server: must be an address`}},
 		{"huge duration", "retention: 99999999d\n", []string{`f.yaml:1: retention: must be a duration`}},
 	}
 	for _, tt := range tests {

@@ -16,6 +16,13 @@ import (
 // BucketJudge is where the state store keeps what is normal and what was found.
 const BucketJudge = "judge"
 
+// BucketPractice holds, in a store that a practice was made with, the text
+// that says so: key PracticeText.
+const (
+	BucketPractice = "practice"
+	PracticeText   = "text"
+)
+
 // judgement is the belt's engine with what is not stored yet.
 type judgement struct {
 	engine  *judge.Engine

@@ -58,6 +58,7 @@ const (
 type Settings struct {
 	DNS          bool          `yaml:"dns"`           // ask the own resolver
 	DNSName      string        `yaml:"dns_name"`      // a domain; "": the host's own
+	DNSServer    string        `yaml:"dns_server"`    // ADDRESS or ADDRESS:PORT; "": those of /etc/resolv.conf
 	SMTP         bool          `yaml:"smtp"`          // ask the own ports for their greeting
 	SMTPInterval time.Duration `yaml:"smtp_interval"` // while all is well
 	Remote       bool          `yaml:"remote"`        // ask others' exchangers where a finding needs it
@@ -75,6 +76,18 @@ func CheckName(name string) string {
 		return fmt.Sprintf("must be a domain such as example.org, not %q", clean(name, 80))
 	}
 	return ""
+}
+
+// ReadServer reads an address with or without a port, 53 then.
+func ReadServer(s string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.AddrPortFrom(a, 53), nil
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil {
+		return ap, fmt.Errorf("must be an address such as 192.0.2.53 or 127.0.0.1:5353, not %q", clean(s, 80))
+	}
+	return ap, nil
 }
 
 // Config sets up a Prober. Zero values: nothing is asked; resolvers are those
@@ -129,6 +142,9 @@ func New(cfg Config) *Prober {
 	}
 	if cfg.RemotePort == 0 {
 		cfg.RemotePort = 25
+	}
+	if s, err := ReadServer(cfg.DNSServer); err == nil && len(cfg.Resolvers) == 0 {
+		cfg.Resolvers = []netip.AddrPort{s}
 	}
 	return &Prober{cfg: cfg, name: questionName(cfg), worked: make(map[string]bool), last: make(map[string]time.Time),
 		past: make(map[string][]Past), reached: make(map[string]time.Time), dirty: make(map[string]bool)}

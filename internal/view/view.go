@@ -46,6 +46,9 @@ type Status struct {
 	Sources   []SourceState    `json:"sources"`
 	Blind     []mta.BlindSpot  `json:"blind_spots"`
 	Imports   []Import         `json:"imports,omitempty"` // of rotated logs, that are under way
+	// Practice says that what is normal was not learned here but made for
+	// practice, and by what; "" on every other host.
+	Practice string `json:"practice,omitempty"`
 }
 
 // Import is the reading of a log's rotated pieces at the first start.
