@@ -88,7 +88,11 @@ func explainAcceptQueue(c *Case, p *Port, m *mta.Finding) {
 	}
 	if in := c.instance(p.Instance); in != nil {
 		n, ok := in.SMTPServers.Value()
-		if limit, known := processLimit(c, in); ok && known && n < 0.9*limit {
+		used, most, counted := sessions(in)
+		if counted && used < 0.9*most {
+			m.RuledOut = append(m.RuledOut, "the limit of sessions is not reached: "+amount(used)+" of at most "+amount(most))
+		}
+		if limit, known := processLimit(c, in); ok && known && n < 0.9*limit && !counted {
 			m.RuledOut = append(m.RuledOut, "the process limit is not reached: "+amountOf(n, "SMTP server process")+" of at most "+amount(limit))
 		}
 	}

@@ -8,6 +8,13 @@ import "github.com/mtawatch/mtawatch/internal/mta"
 // noFlush is said where one would be tempted.
 const noFlush = "do not flush the deferred queue: every message would be tried at once, fail again and wait longer; retries come by themselves"
 
+// noRetryAll is the same for a server whose job controller keeps the times of retries.
+const noRetryAll = "do not restart the Job Controller to have the mail tried at once: it reads the whole queue anew and every destination is hit again; " +
+	"retries come by themselves"
+
+// noFlushUnrun is said of a queue that nobody runs.
+const noFlushUnrun = "do not flush the queue: it delivers nothing while nobody runs it, and hits every destination at once afterwards"
+
 // advise says what to do about one destination.
 func advise(mtaName string, f *failing, m *mta.Finding) {
 	dest := typed(f.dest.Name, "DOMAIN")

@@ -137,7 +137,7 @@ func endCause(c *Case, in *Instance, role mta.Role, e ended) (cause string, text
 		switch w := &ws[i]; {
 		case fatalOf(w, role):
 			return "the " + name + " process ended: \"" + cut(w.Text, 200) + "\".", texts, 0.97
-		case contains(w.Text, "terminating on signal", "stopping the"):
+		case contains(w.Text, "terminating on signal", "stopping the") || contains(w.Text, "shutting down", "shutdown complete") && roleOfProgram(w.Program) == role:
 			return "it was stopped on purpose: \"" + cut(w.Text, 200) + "\".", []string{w.Text}, 0.97
 		}
 	}

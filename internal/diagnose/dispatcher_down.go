@@ -160,6 +160,9 @@ func portDumb(c *Case, in *Instance, k *Candidate) bool {
 // serversTaken reports whether all server processes that may run do.
 func serversTaken(c *Case, in *Instance) bool {
 	servers, known := in.SMTPServers.Value()
+	if used, most, ok := sessions(in); ok {
+		return used >= 0.9*most
+	}
 	limit, limited := processLimit(c, in)
 	return limited && known && servers >= 0.9*limit || known && atTop(in, servers) || limitWarned(c, in) != nil
 }
@@ -210,6 +213,7 @@ func explainDispatcher(c *Case, in *Instance, m *mta.Finding) {
 	if v, ok := in.DiskFree.Value(); ok && v > 1<<30 {
 		m.RuledOut = append(m.RuledOut, "the queue's disk is not full: "+amount(v/(1<<30))+" GiB are free")
 	}
+	m.Evidence = append(m.Evidence, complaints(c, in, "dispatcher")...)
 	m.Advice = append(m.Advice, startAdvice(c, in.Name)...)
 	if !strings.Contains(m.Cause, "on purpose") {
 		m.Advice = append(m.Advice, "see whether the kernel killed it for memory: `dmesg -T | grep -i -e oom -e killed`")

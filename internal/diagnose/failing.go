@@ -421,6 +421,10 @@ func causeOf(f *Failure) mta.Cause {
 		if ownService(f) {
 			return mta.CauseLocalResource
 		}
+	case troubleRecipient:
+		if f.Cause == mta.CauseMailboxBusy && ownStore(f.Destination) {
+			return mta.CauseLocalResource
+		}
 	}
 	return f.Cause
 }
@@ -428,12 +432,21 @@ func causeOf(f *Failure) mta.Cause {
 // ownService reports whether the failure is of a service of this host: a
 // unix socket, a loopback address.
 func ownService(f *Failure) bool {
+	if ownStore(f.Destination) {
+		return true
+	}
 	for _, s := range [...]string{f.Relay, f.Reply} {
 		if contains(s, "[private/", "[/", "[127.0.0.1]", "[::1]", "unix:") {
 			return true
 		}
 	}
 	return strings.HasPrefix(f.Relay, "/") || strings.HasPrefix(f.Relay, "private/") || strings.HasPrefix(f.Relay, "127.")
+}
+
+// ownStore reports whether a destination is a channel to this host's own
+// mailbox store, as the Messaging Server writes it: user@ims-ms-daemon.
+func ownStore(destination string) bool {
+	return strings.HasSuffix(destination, "-daemon") && !strings.Contains(destination, ".")
 }
 
 // trouble is what kind of finding a cause leads to.

@@ -13,6 +13,9 @@ func OnHold(queue string) bool { return queue == "hold" || queue == "held" }
 // mailHeld finds more mail on hold than usual: nobody will deliver it until
 // somebody decides.
 func mailHeld(c *Case, in *Instance) []Candidate {
+	if q := queueNamed(in, "held"); q != nil {
+		return heldElsewhere(c, in, q) // what stands in the channel hold was put there
+	}
 	q := queueNamed(in, "hold")
 	if q == nil {
 		return nil

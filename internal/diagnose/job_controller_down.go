@@ -16,7 +16,9 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 	k := Candidate{Clear: 15 * time.Second, Family: "job-controller|" + in.Name, Rank: RankDirect}
 	k.Code, k.Instance, k.Subject = mta.FindingJobControllerDown, in.Name, mta.RoleJobController.String()
 	k.Severity, k.Since = mta.SeverityCritical, c.Now
-	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown}
+	if !channelled(in) { // else the two are started apart, and each may fail alone
+		k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown}
+	}
 	if _, _, again := restarted(c, in, in.JobController.Restarts); again {
 		k.DependsOn = append(k.DependsOn, mta.FindingDaemonFlapping)
 	}
@@ -90,12 +92,17 @@ func explainJobController(c *Case, in *Instance, m *mta.Finding) {
 				amountOf(n, "message")+" in the queue "+q.Name))
 		}
 	}
+	if text := untriedOfAll(in); text != "" {
+		m.Evidence = append(m.Evidence, fact(text))
+	}
+	m.Evidence = append(m.Evidence, complaints(c, in, "job_controller")...)
 	switch software(c, in.Name) {
 	case "postfix", "":
 		m.Advice = append(m.Advice, "see what Postfix says of it: `postfix status`, and the lines of qmgr and master in the mail log",
 			"after its fault is mended, `postfix reload` starts it anew; if master has throttled it, it comes back within a minute by itself")
 	case "imta":
-		m.Advice = append(m.Advice, "read the newest job_controller.log-*, then `imsimta start job_controller` (it reads the queue from disk; with much mail that takes minutes)")
+		m.Advice = append(m.Advice, "read the newest job_controller.log-* (empty while all is well), then start it: `start-msg job_controller`, in older releases `imsimta start job_controller`; it reads the queue from disk, which takes minutes with much mail",
+			"afterwards see that the channels work: `imsimta qm jobs`, `imsimta process`")
 	case "exim":
 		m.Advice = append(m.Advice, "start the daemon with its queue interval: `exim -bd -q30m` (Debian: `systemctl start exim4`)")
 	case "sendmail":
@@ -103,6 +110,6 @@ func explainJobController(c *Case, in *Instance, m *mta.Finding) {
 	case "opensmtpd":
 		m.Advice = append(m.Advice, "restart it as a whole: `systemctl restart opensmtpd`; its processes live and die together")
 	}
-	m.Avoid = append(m.Avoid, "do not flush the queue: it delivers nothing while nobody runs it, and hits every destination at once afterwards",
+	m.Avoid = append(m.Avoid, noFlushUnrun,
 		"do not delete queue files: the mail is safe there")
 }

@@ -90,6 +90,8 @@ func explainLoop(c *Case, in *Instance, m *mta.Finding) {
 		m.Advice = append(m.Advice, "see whether Postfix takes it for its own: `postconf mydestination relay_domains virtual_mailbox_domains virtual_alias_domains transport_maps`, and aliases: `postmap -q ADDRESS hash:/etc/aliases`")
 	case "exim":
 		m.Advice = append(m.Advice, "see which way Exim takes: `exim -bt ADDRESS`")
+	case "imta":
+		m.Advice = append(m.Advice, "see which way it takes: `imsimta test -rewrite ADDRESS`; mail with too many Received lines is kept as .HELD: `imsimta qm held`")
 	case "sendmail":
 		m.Advice = append(m.Advice, "see which way sendmail takes: `sendmail -bv ADDRESS`; class w: `echo '$=w' | sendmail -bt`")
 	}

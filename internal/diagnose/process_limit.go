@@ -15,7 +15,9 @@ func processLimitRule() Rule {
 		Judge: func(c *Case) []Candidate {
 			var list []Candidate
 			for _, in := range c.Instances {
-				if k, ok := serversUsedUp(c, in); ok {
+				if k, ok := capacityUsedUp(c, in); ok {
+					list = append(list, k)
+				} else if k, ok := serversUsedUp(c, in); ok {
 					list = append(list, k)
 				}
 				list = append(list, innerLimits(c, in)...)
@@ -34,6 +36,9 @@ const limitStands = 2 * time.Minute
 
 // serversUsedUp judges the SMTP servers of an instance.
 func serversUsedUp(c *Case, in *Instance) (Candidate, bool) {
+	if _, _, ok := sessions(in); ok {
+		return Candidate{}, false // a process holds many sessions: how many there are tells nothing
+	}
 	n, known := in.SMTPServers.Value()
 	limit, limited := processLimit(c, in)
 	waiting, waits := waitingClients(in)

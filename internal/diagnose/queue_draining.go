@@ -18,6 +18,7 @@ func queueNotDraining(c *Case, in *Instance) []Candidate {
 			}
 		}
 	}
+	list = append(list, channelsStuck(c, in)...)
 	if k, ok := sentFell(c, in); ok {
 		list = append(list, k)
 	}
@@ -118,7 +119,10 @@ func explainDraining(c *Case, in *Instance, m *mta.Finding) {
 	}
 	m.Advice = append(m.Advice, "see which messages and destinations stay: `mtawatch queue`, `mtawatch failures`",
 		"see what the delivery processes wait for: a slow content filter, a slow mailbox store, a remote that answers slowly (`ss -tnp dport = :25`), a busy disk (`iostat -x 5`)")
-	if software(c, in.Name) == "postfix" {
+	switch software(c, in.Name) {
+	case "imta":
+		m.Advice = append(m.Advice, "see which channels have work and which programs do it: `imsimta qm jobs`, `imsimta qm summarize`; the limits are job_limit of the pool and maxjobs of the channel, the lower one counts")
+	case "postfix":
 		m.Advice = append(m.Advice, "one slow destination can fill the active queue: `qshape active`; give it a transport of its own, so that others pass")
 	}
 	m.Avoid = append(m.Avoid, noFlush, "do not restart the mail server before you have looked: each delivery under way begins again")

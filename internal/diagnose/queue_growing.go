@@ -69,10 +69,11 @@ func appendGrowth(list []Candidate, c *Case, in *Instance, g growth, need time.D
 		k.Reason = reason
 		k.Cause = "more deliveries than usual are put off: " + inWords(reason) + "."
 	}
-	if old, ok := mostlyOld(c, in); ok && g.name == "deferred" {
+	if old, ok := mostlyOld(c, in); ok && (g.name == "deferred" || g.name == "" && channelled(in) && !oldUntried(in)) {
 		k.Severity = mta.SeverityInfo
 		k.Evidence = append(k.Evidence, fact(old))
 	}
+	k.Evidence = append(k.Evidence, channelEvidence(in)...)
 	k.DependsOn = queueCauses()
 	k.Explain = func(m *mta.Finding) { explainGrowth(c, in, m) }
 	return append(list, k)
@@ -198,7 +199,8 @@ func explainGrowth(c *Case, in *Instance, m *mta.Finding) {
 	case "opensmtpd":
 		m.Advice = append(m.Advice, "the messages themselves: `smtpctl show queue`; routes that are off: `smtpctl show routes`")
 	case "imta":
-		m.Advice = append(m.Advice, "the messages themselves: `imsimta qm summarize`, `imsimta counters show`")
+		m.Advice = append(m.Advice, "by destination: `imsimta qm messages CHANNEL` (cheap); by channel: `imsimta qm summarize`, `imsimta qm counters show`, `mtawatch queue counters`; what works on it: `imsimta qm jobs`",
+			"the messages themselves: `imsimta qm directory CHANNEL`, then `imsimta qm read` with their numbers; by sender or subject: `imsimta qm top`")
 	}
 	m.Advice = append(m.Advice, "mail that nobody asked for in the queue means a compromised account: find its sender before you do anything else")
 	m.Avoid = append(m.Avoid, noFlush)

@@ -22,6 +22,9 @@ func queueOldMail(c *Case, in *Instance) []Candidate {
 		age, ok := q.Oldest.Value()
 		r := q.Oldest.Up()
 		usual := q.Oldest.Range()
+		if k, past := neverReturned(c, in, q, life, configured); past {
+			return []Candidate{k}
+		}
 		if OnHold(q.Name) || !ok || age < 0.8*life.Seconds() || !r.Noted() || usual.LearnedFrom < enoughPast || age < 1.2*usual.Middle {
 			continue
 		}
@@ -60,6 +63,8 @@ func explainOld(c *Case, in *Instance, life time.Duration, m *mta.Finding) {
 	switch software(c, in.Name) {
 	case "postfix":
 		m.Advice = append(m.Advice, "longer: `postconf -e maximal_queue_lifetime=10d && postfix reload`; mail to a domain that will never be back: `postqueue -p`, then `postsuper -d ID`")
+	case "imta":
+		m.Advice = append(m.Advice, "longer: raise the last number of `notices` (days) of the channel in imta.cnf, then `imsimta cnbuild` where it is compiled and `imsimta restart`; mail to a domain that will never be back: `imsimta qm directory -to=DOMAIN CHANNEL`, then `imsimta qm return`")
 	case "exim":
 		m.Advice = append(m.Advice, "longer: raise the last F rule's time in the retry section; mail that will never be delivered: `exim -Mrm ID`")
 	}

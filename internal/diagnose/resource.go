@@ -26,6 +26,7 @@ func ownResource(c *Case, in *Instance) []Candidate {
 	if k, ok := localFailures(c, in, in.Causes[mta.CauseLocalResource], in.Attempts, false); ok {
 		list = append(list, k)
 	}
+	list = append(list, stateFindings(c, in)...)
 	if k, ok := localFailures(c, in, in.RejectCauses[mta.CauseLocalResource], nil, true); ok {
 		list = append(list, k)
 	}

@@ -9,7 +9,41 @@ import (
 // Rules lists every rule. A finding that depends on another (DependsOn) is
 // folded into it while that one is open for the same instance.
 func Rules() []Rule {
-	return slices.Concat(failureRules(), queueRules(), trafficRules(), connectionRules(), daemonRules(), monitorRules())
+	list := slices.Concat(failureRules(), queueRules(), trafficRules(), connectionRules(), daemonRules(), monitorRules())
+	for i := range list {
+		list[i].Judge = inTheServersWords(list[i].Judge)
+	}
+	return list
+}
+
+// inTheServersWords puts what not to do into the words of the mail server,
+// where it has others: there is no flush where there is no deferred queue.
+func inTheServersWords(judge func(*Case) []Candidate) func(*Case) []Candidate {
+	return func(c *Case) []Candidate {
+		list := judge(c)
+		for i := range list {
+			k := &list[i]
+			if software(c, k.Instance) != "imta" {
+				continue
+			}
+			avoidOfChannels(&k.Finding)
+			if explain := k.Explain; explain != nil {
+				k.Explain = func(m *mta.Finding) { explain(m); avoidOfChannels(m) }
+			}
+		}
+		return list
+	}
+}
+
+func avoidOfChannels(m *mta.Finding) {
+	for i, text := range m.Avoid {
+		switch text {
+		case noFlush:
+			m.Avoid[i] = noRetryAll
+		case noFlushUnrun:
+			m.Avoid[i] = "do not rename or move queue files to have them tried: nobody tries them while nobody runs the channels"
+		}
+	}
 }
 
 // eachInstance makes a rule of what is judged instance by instance.

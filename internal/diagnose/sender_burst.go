@@ -286,6 +286,9 @@ func explainBurst(c *Case, in *Instance, b *burst, m *mta.Finding) {
 			"bound what one account may send: `smtpd_client_message_rate_limit`, or a policy service that counts by sasl_username")
 	case "exim":
 		m.Advice = append(m.Advice, "stop what is queued, without deleting it: `exiqgrep -i -f SENDER | xargs exim -Mf`; bound accounts with `ratelimit`")
+	case "imta":
+		m.Advice = append(m.Advice, "stop what is queued, without deleting it: `imsimta qm directory -from=SENDER CHANNEL`, then `imsimta qm hold` with the numbers listed; read it, then `imsimta qm release` or `imsimta qm delete`",
+			"see who submits it: E records of mail.log_current with the letter A name the account (LOG_USERNAME); bound it in the ORIG_SEND_ACCESS or FROM_ACCESS mapping")
 	default:
 		m.Advice = append(m.Advice, "put what is queued of it on hold, read it, then release or delete it; bound what one account may send")
 	}

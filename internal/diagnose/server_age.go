@@ -32,7 +32,7 @@ func serverAge(c *Case, in *Instance) (Candidate, bool) {
 	lifetime, limited := c.Facts.Limit(in.Name, "server_lifetime")
 	life := time.Duration(lifetime * float64(time.Second))
 	// A server past its lifetime is only due to end, and lets its clients finish first.
-	beyond := limited && life > 0 && age > life+max(life/4, time.Hour)
+	beyond := limited && life > 0 && age > life+max(life/4, min(max(life, time.Minute), time.Hour))
 	b := in.ServerAge.Range()
 	up := in.ServerAge.Up()
 	unusual := b.LearnedFrom >= 24*time.Hour && up.Strange() && age > 2*time.Hour && seconds > max(1.5*b.High, b.High+3600)

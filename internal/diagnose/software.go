@@ -60,8 +60,9 @@ func startAdvice(c *Case, instance string) []string {
 	case "opensmtpd":
 		return []string{"check the configuration: `smtpd -n`; start it: `systemctl start opensmtpd` (or `smtpd`)", "read the end of the mail log"}
 	case "imta":
-		return []string{"read the newest dispatcher.log-* and job_controller.log-* in the log directory",
-			"start it: `imsimta start dispatcher` or `imsimta start job_controller` (Messaging Server 6 and later: `start-msg dispatcher`, `start-msg job_controller`)"}
+		return []string{"see what runs: `imsimta process`; then read the newest dispatcher.log-* and job_controller.log-* in the log directory",
+			"start what is missing: `start-msg dispatcher`, `start-msg job_controller` (before Messaging Server 6 `imsimta start dispatcher`, `imsimta start job_controller`); " +
+				"if the dispatcher does not stay, see that the temporary directory has mode 1777, for its socket is there"}
 	}
 	return []string{"read the end of the mail server's log: it says there why it ended or does not start",
 		"check its configuration and start it (Postfix: `postfix check && postfix start`)"}

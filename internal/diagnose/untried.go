@@ -38,6 +38,9 @@ func untried(c *Case, in *Instance) (untriedMail, bool) {
 	if quiet < time.Minute || logAsleep(c, min(quiet, 3*time.Hour)) {
 		return untriedMail{}, false
 	}
+	if stoppedChannelsHoldIt(c, in) {
+		return untriedMail{}, false // an operator stopped them
+	}
 	queue, patience := whereUntried(in)
 	_, since, ok := in.Arrivals.Sum(min(quiet, 3*time.Hour))
 	if _, _, known := in.Attempts.Sum(min(quiet, 3*time.Hour)); !ok || !known {

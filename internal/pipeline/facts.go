@@ -109,14 +109,37 @@ func (f facts) Exit(instance string, role mta.Role) diagnose.Exit {
 		return diagnose.Exit{}
 	}
 	x := diagnose.Exit{PID: e.pid, Time: e.time}
-	pid := "pid " + strconv.Itoa(e.pid) // as Postfix's master names the process that ended
 	for _, w := range f.Warnings(instance, e.time.Add(-5*time.Second)) {
-		if strings.Contains(w.Text, pid+" ") && (strings.Contains(w.Text, "killed by signal") || strings.Contains(w.Text, "exit status")) {
+		if tellsEnd(w.Text, e.pid) {
 			x.Text = w.Text
 		}
 	}
 	return x
 }
+
+// tellsEnd reports whether a complaint names a process by its pid and says how it ended.
+func tellsEnd(text string, pid int) bool {
+	number := strconv.Itoa(pid)
+	for rest := text; ; {
+		i := strings.Index(rest, number)
+		if i < 0 {
+			return false
+		}
+		after := rest[i+len(number):]
+		if (i == 0 || !digit(rest[i-1])) && (after == "" || !digit(after[0])) {
+			break
+		}
+		rest = after
+	}
+	for _, words := range [...]string{"killed by signal", "exit status", "exited", "terminated", "died", "abnormal"} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // Queued gives the queue by destination, from the last listing.
 func (f facts) Queued(instance string) []diagnose.Queued {

@@ -278,6 +278,7 @@ func (b *Belt) pastQueue(in *pastInstance, at time.Time) {
 			b.pastWaiting(in.name, c.Name, c.Waiting, at, "mta_queue_messages", "mta_queue_oldest_age_seconds")
 			b.pastWaiting(in.name, c.Name, c.Untried, at, "mta_queue_untried_messages", "mta_queue_untried_oldest_age_seconds")
 		}
+		b.pastWaiting(in.name, "held", in.queue.Held, at, "mta_queue_messages", "mta_queue_oldest_age_seconds")
 		return
 	}
 	for _, q := range [...]struct {

@@ -25,7 +25,7 @@ func (c *channel) add(m *message, n int64) {
 
 // tried counts an attempt.
 func (m *message) tried() {
-	if m.attempts++; m.attempts == 1 && m.channel != 0 && m.inQueue {
+	if m.attempts++; m.attempts == 1 && m.channel != 0 && m.inQueue && !m.held {
 		m.shop.channels[m.channel-1].untried--
 	}
 }
@@ -52,7 +52,7 @@ func (t *Tracker) into(m *message, name string) {
 		i = maxChannels - 1
 	}
 	m.channel = uint8(i + 1)
-	if m.inQueue {
+	if m.inQueue && !m.held {
 		s.channels[i].add(m, 1)
 	}
 }
@@ -162,6 +162,11 @@ func (t *Tracker) recipient(e *mta.Event, f *Fact) {
 		t.into(m, e.Queue)
 		t.enter(e, m)
 	}
+	if e.Kind == mta.KindQueued && !f.First && m.via != e.Program {
+		t.moves(m, e.Queue) // the same id in the next channel: no other recipient
+		f.Client, f.Account = m.client, m.sasl
+		return
+	}
 	m.recipients++
 	t.mark(m)
 	if m.waits == nil { // of a log that told messages otherwise before
@@ -176,6 +181,16 @@ func (t *Tracker) recipient(e *mta.Event, f *Fact) {
 		m.tried()
 		t.finish(m, t.Destination(e.To), e.Time, f)
 	}
+}
+
+// moves puts a message into another channel.
+func (t *Tracker) moves(m *message, name string) {
+	if m.channel != 0 && m.inQueue && !m.held {
+		m.shop.channels[m.channel-1].add(m, -1)
+	}
+	m.channel = 0
+	t.into(m, name)
+	t.mark(m)
 }
 
 // done takes what an attempt means for the recipients of its message, where

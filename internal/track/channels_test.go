@@ -82,6 +82,11 @@ func TestPerRecipient(t *testing.T) {
 			line(0, mta.KindReceived, "one", "b@example.net"), line(0, mta.KindQueued, "two", "b@example.net"),
 			line(0, mta.KindRemoved, "one", "b@example.net", func(e *mta.Event) { e.PerRecipient = true })},
 			[]told{accepted, {Recipient: true, First: true}, {Removed: true}}, 1},
+		{"one id in both channels: it moves on", []*mta.Event{
+			line(0, mta.KindReceived, "m@host", "b@example.net", func(e *mta.Event) { e.Program, e.Queue = "tcp_local", "process" }),
+			line(0, mta.KindQueued, "m@host", "b@example.net", func(e *mta.Event) { e.Program, e.Queue = "process", "ims-ms" }),
+			line(2*s, mta.KindDelivery, "m@host", "b@example.net", sent)},
+			[]told{accepted, more, {Removed: true, Stay: 2 * s, Delay: 2 * s}}, 0},
 		{"it was there before the log began", []*mta.Event{
 			line(0, mta.KindReceived, "other", "x@example.net"),
 			line(1*s, mta.KindDelivery, "id", "b@example.net", deferred), line(600*s, mta.KindDelivery, "id", "b@example.net", sent)},

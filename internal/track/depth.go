@@ -49,7 +49,7 @@ func (t *Tracker) Queue(instance string) QueueDepth {
 		if m.shop != s {
 			continue
 		}
-		if m.channel != 0 {
+		if m.channel != 0 && !m.held {
 			q.Channels[m.channel-1].add(m)
 		}
 		w, i := &q.Active, 0

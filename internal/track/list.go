@@ -101,7 +101,7 @@ func (t *Tracker) drop(m *message) {
 		if m.held {
 			d.Held--
 		}
-		if m.channel != 0 {
+		if m.channel != 0 && !m.held {
 			m.shop.channels[m.channel-1].add(m, -1)
 		}
 	}

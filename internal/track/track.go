@@ -412,7 +412,11 @@ func (t *Tracker) hold(e *mta.Event) {
 	}
 	held := e.Action != mta.ActionReleased
 	if m.held != held && m.inQueue {
-		m.shop.depth.Held += map[bool]int64{true: 1, false: -1}[held]
+		n := map[bool]int64{true: 1, false: -1}[held]
+		m.shop.depth.Held += n
+		if m.channel != 0 { // the channel does not work on it meanwhile
+			m.shop.channels[m.channel-1].add(m, -n)
+		}
 	}
 	m.held = held
 	t.mark(m)
