@@ -2,21 +2,38 @@ package imta
 
 import "strings"
 
-// cutCounted cuts a field of LOG_FORMAT 3: its length in bytes, a colon, and
-// that much text. A blank or the end of the line follows it.
+// cutCounted cuts a field of LOG_FORMAT 3: its length, a colon, and that much
+// text. A blank or the end of the line follows it. The length counts
+// "characters": bytes, or where those do not come out, characters of UTF-8.
 func cutCounted(s string) (v, rest string, ok bool) {
 	if s == "" || !digit(s[0]) {
 		return "", s, false
 	}
 	n, after := number(s, 5)
-	if after == "" || after[0] != ':' || len(after)-1 < n {
+	if after == "" || after[0] != ':' {
 		return "", s, false
 	}
-	v, rest = after[1:1+n], after[1+n:]
-	if rest != "" && rest[0] != ' ' {
-		return "", s, false
+	after = after[1:]
+	if n > len(after) || n < len(after) && after[n] != ' ' {
+		if n = runes(after, n); n < 0 || n < len(after) && after[n] != ' ' {
+			return "", s, false
+		}
 	}
-	return v, strings.TrimLeft(rest, " "), true
+	return after[:n], strings.TrimLeft(after[n:], " "), true
+}
+
+// runes gives the length of the first n characters of s; -1 when it has fewer.
+func runes(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	if n > 0 {
+		return -1
+	}
+	return len(s)
 }
 
 // counted reports whether s begins with the three addresses of a record of

@@ -255,6 +255,19 @@ func (r *record) setOutcome(e *mta.Event) {
 	}
 }
 
+// setLastReply corrects a failure whose reply seems to be one of success: the
+// banner before it, which the other side writes too, was made to look like it.
+func (r *record) setLastReply(e *mta.Event) {
+	const mark = " smtp;"
+	e.Code, e.DSN = 0, ""
+	if i := strings.LastIndex(r.di, mark); i >= 0 {
+		setReply(e, strings.TrimLeft(r.di[i+len(mark):], " "))
+	}
+	if e.Code/100 == 2 {
+		e.Code, e.DSN = 0, ""
+	}
+}
+
 // failed reads a Q, Z, R or K record. The size in it is how much was
 // processed, not that of the message.
 func (r *record) failed(dst []mta.Event) ([]mta.Event, error) {
@@ -263,6 +276,9 @@ func (r *record) failed(dst []mta.Event) ([]mta.Event, error) {
 		return dst, adapter.Malformed("recipient", r.sc)
 	}
 	r.setOutcome(e)
+	if e.Code/100 == 2 {
+		r.setLastReply(e)
+	}
 	e.Kind = mta.KindDelivery
 	switch c := r.ac[0]; {
 	case c == 'Q' || c == 'Z':

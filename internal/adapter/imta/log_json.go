@@ -15,6 +15,7 @@ const maxNesting = 8
 type jsonReader struct {
 	p      *parser
 	s      string
+	skip   int  // how many values are open whose members are not the record's
 	header bool // it is the record of a header line
 	err    error
 }
@@ -34,7 +35,7 @@ func (p *parser) parseJSON(dst []mta.Event, s string, at time.Time) ([]mta.Event
 		return dst, adapter.Malformed("JSON", rest)
 	}
 	switch {
-	case r.header:
+	case p.rec.ac == "" && r.header:
 		return dst, nil
 	case p.rec.ac == "":
 		return dst, adapter.ErrUnknownLine
@@ -109,24 +110,36 @@ func (r *jsonReader) member(name string, depth int) bool {
 		if v == "he" && len(name) > 2 { // "type":"he"
 			r.header = true
 		}
-		r.err = r.p.set(name, v)
-		return r.err == nil
+		return r.set(name, v)
 	case '{':
-		if name == "he" {
-			r.header = true
+		if name != "he" {
+			return r.object(depth + 1)
 		}
-		return r.object(depth + 1)
+		r.header = true
+		return r.passOver(r.object, depth)
 	case '[':
-		return r.array(depth + 1)
+		return r.passOver(r.array, depth)
 	}
 	v := r.word()
-	if v != "null" && v != "" {
-		r.err = r.p.set(name, v)
-	}
-	return v != "" && r.err == nil
+	return v != "" && (v == "null" || r.set(name, v))
 }
 
-// array passes over an array.
+// passOver reads a value whose members are not the record's: a list, or a header line.
+func (r *jsonReader) passOver(read func(depth int) bool, depth int) bool {
+	r.skip++
+	ok := read(depth + 1)
+	r.skip--
+	return ok
+}
+
+func (r *jsonReader) set(name, v string) bool {
+	if r.skip == 0 {
+		r.err = r.p.set(name, v)
+	}
+	return r.err == nil
+}
+
+// array reads an array.
 func (r *jsonReader) array(depth int) bool {
 	if depth > maxNesting || !r.next('[') {
 		return false

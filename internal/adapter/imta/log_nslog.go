@@ -132,7 +132,6 @@ var daemonTexts = [...]daemonText{
 	{"reloaded", mta.ActionReloaded},         // configuration reloaded
 	{"started", mta.ActionStarted},           // dispatcher started; Watcher process 13425 started at ...; process tcp_smtp_server 4711 started
 	{"stopped", mta.ActionStopped},           // dispatcher stopped
-	{"shutting down", mta.ActionStopped},     // shutting down
 	{"shutdown complete", mta.ActionStopped}, //
 	{"exited normally", mta.ActionStopped},   // process tcp_smtp_server 4711 exited normally
 }

@@ -36,7 +36,7 @@ func (r *record) cutFlags(s string) string {
 		return s
 	}
 	rest := strings.TrimLeft(s[n:], " ")
-	if n != 3 || s[0] != '2' && s[0] != '4' && s[0] != '5' || rest == "" {
+	if n != 3 || s[0] != '2' && s[0] != '4' && s[0] != '5' || rest == "" || s[0] == '2' && r.ac[0] != 'D' {
 		return rest
 	}
 	if c := rest[0]; c == '<' || c == '*' || c == '/' || replyAt(rest) == 0 && !isEnhanced(rest) {

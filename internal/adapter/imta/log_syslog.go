@@ -40,11 +40,29 @@ func (p *parser) parseSyslog(dst []mta.Event, line adapter.Line) ([]mta.Event, e
 	p.rec = record{time: h.Time}
 	if err := p.rec.readText(s); err != nil {
 		if errors.Is(err, adapter.ErrUnknownLine) {
-			return p.daemonLine(dst, &nslog{time: h.Time, host: h.Host, program: h.Tag, pid: h.PID, text: s})
+			return p.syslogDaemon(dst, &nslog{time: h.Time, host: h.Host, program: h.Tag, pid: h.PID, text: s})
 		}
 		return dst, err
 	}
 	return p.event(dst, h.Tag)
+}
+
+// syslogDaemon reads a text of the MTA in syslog that is no record.
+func (p *parser) syslogDaemon(dst []mta.Event, l *nslog) ([]mta.Event, error) {
+	if action, _ := l.action(); action == mta.ActionNone && !isDaemon(l.program) {
+		return dst, adapter.ErrUnknownLine
+	}
+	return p.daemonLine(dst, l)
+}
+
+// isDaemon reports whether a program is one of the MTA's daemons, by a name
+// that no other server's programs have.
+func isDaemon(program string) bool {
+	switch program {
+	case "dispatcher", "job_controller", "tcp_smtp_server", "tcp_smtp_client", "tcp_lmtp_server", "tcp_lmtp_client", "ims_master", "watcher", "msprobe":
+		return true
+	}
+	return false
 }
 
 // ownTag reports whether a program's name in a syslog header is one of the MTA's.
@@ -52,7 +70,10 @@ func (p *parser) ownTag(tag string) bool {
 	switch tag {
 	case "":
 		return false
-	case "imta", "pmdf", "mta", "dispatcher", "job_controller", "tcp_smtp_server", "tcp_smtp_client", "ims_master", "watcher", "msprobe":
+	case "imta", "pmdf", "mta":
+		return true
+	}
+	if isDaemon(tag) {
 		return true
 	}
 	for _, in := range p.names {

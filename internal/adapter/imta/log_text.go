@@ -40,9 +40,12 @@ func (r *record) readText(s string) error {
 	after = after[1:]
 	if counted(after) {
 		r.readCounted(after)
-	} else {
-		r.readFields(after)
+		return nil
 	}
+	if _, rest, ok := cutNumber(after); ok && rest != "" && rest[0] == ':' { // no address begins so
+		return adapter.Malformed("count", after)
+	}
+	r.readFields(after)
 	return nil
 }
 
