@@ -67,32 +67,3 @@ var opensmtpdRules = []entry{
 	{loop, "all mxs are & loop", "loop: all MXs are this host, loop"},
 	{protocolError, "remote host did not accept & helo", "Remote host did not accept our HELO"},
 }
-
-// Sun Java System and Oracle Communications Messaging Server, PMDF. The
-// texts are as commonly seen in logs and returned mail.
-var imtaRules = []entry{
-	{connectTimeout, "tcp active open & timeout", "TCP active open: Failed connect()    Error: timeout"},
-	{connectTimeout, "tcp active open & timed out", "TCP active open: Failed connect() 192.0.2.7:25 Error: Connection timed out"},
-	{connectRefused, "tcp active open & refused", "TCP active open: Failed connect()    Error: connection refused"},
-	{unreachable, "tcp active open & no route", "TCP active open: Failed connect()    Error: no route to host"},
-	{unreachable, "tcp active open & unreachable", "TCP active open: Failed connect()    Error: network is unreachable"},
-	{dnsFailure, "tcp active open & gethostbyname", "TCP active open: Failed gethostbyname() on mx1.example.net, errno = 2"},
-	{unreachable, "tcp active open", "TCP active open: Failed connect()    Error: 5"},
-	{noSuchDomain, "illegal host domain name found", "Illegal host/domain name found"},
-	{dnsFailure, "temporary error returned by name server", "Temporary error returned by name server: retry"},
-	{connectionLost, "error reading smtp packet", "Error reading SMTP packet; response to dot-stuffed message expected"},
-	{connectionLost, "error writing smtp packet", "Error writing SMTP packet"},
-	{replyTimeout, "smtp routine failure from smtpc", "smtp routine failure from SMTPC_OPEN: timeout"},
-	{connectionLost, "remote lost connection", "Remote lost connection"},
-	{mailboxBusy, "mailbox is busy", "Mailbox is busy"},
-	{mailboxFull, "user is over quota temporary", "452 4.2.2 user is over quota, temporary"},
-	{unknownUser, "unknown or illegal alias", "550 5.1.1 unknown or illegal alias: bob@example.com"},
-	{relayDenied, "relaying not allowed", "550 5.7.1 Relaying not allowed: bob@example.org"},
-	{mailboxDisabled, "user inactive", "550 5.2.1 User inactive"},
-	{noSuchDomain, "invalid no such domain", "550 5.1.2 invalid/no such domain: example.org"},
-	{localResource, "message store & temporarily unavailable", "Message store is temporarily unavailable"},
-	{mailboxFull, "over disk quota", "5.2.2 Over disk quota"},
-	{loop, "too many received lines", "5.4.6 too many Received: lines, held"},
-	{content, "message refused by conversion channel", "message refused by conversion channel"},
-	{localResource, "channel stopped", "channel stopped, held"},
-}

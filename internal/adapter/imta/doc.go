@@ -46,8 +46,8 @@
 //	D         delivery, sent; of a channel that only works on mail: removed ("moved on")
 //	Q, Z      delivery, deferred
 //	R         delivery, bounced; expired when the text or the code x.4.7 says so
-//	K         the same where there is such a text, code or a reply of class 5; else removed
-//	          ("no notification"): deleted by hand, or too old and not to be told of
+//	K         the same where there is such a text or code, a reply of class 5 or a connection that
+//	          failed; else removed ("no notification"): deleted by hand, or not to be told of
 //	W         notification, "delay": the sender was told that the message waits
 //	J         reject; stage rcpt, mail without a recipient
 //	B         reject, stage other; Text is the bad command

@@ -285,7 +285,7 @@ func (r *record) failed(dst []mta.Event) ([]mta.Event, error) {
 		e.Status = mta.StatusDeferred
 	case expired(e):
 		e.Status = mta.StatusExpired
-	case c == 'R' || e.Code >= 500 || e.DSN != "" && e.DSN[0] == '5':
+	case c == 'R' || e.Code >= 500 || e.DSN != "" && e.DSN[0] == '5' || strings.HasPrefix(e.Reply, "TCP active open"):
 		e.Status = mta.StatusBounced
 	default:
 		e.Kind, e.PerRecipient, e.Reason = mta.KindRemoved, true, "no notification"
@@ -294,11 +294,20 @@ func (r *record) failed(dst []mta.Event) ([]mta.Event, error) {
 }
 
 // expired reports whether a final failure says that the message was too old.
+// A reply with a code is of the other side, and tells of something else.
 func expired(e *mta.Event) bool {
 	if len(e.DSN) > 2 && e.DSN[1:] == ".4.7" {
 		return true
 	}
-	return e.Code == 0 && (strings.Contains(e.Reply, "xpired") || strings.Contains(e.Reply, "delivery time"))
+	if e.Code != 0 {
+		return false
+	}
+	for _, words := range [...]string{"essage expired", "elivery time e", "queue too long", "undeliverable for "} {
+		if strings.Contains(e.Reply, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // setReject reads a J record.
