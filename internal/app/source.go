@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -183,8 +182,12 @@ func (s *Source) Metrics(context.Context) ([]mta.Sample, error) {
 func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
 	var files []string
 	var unread []string
+	logOf := make(map[string]string) // the source by file
 	instances := s.belt.Instances()
 	for _, l := range distinctLogs(instances) {
+		if l.Quiet {
+			continue // of daemons: no message is named there
+		}
 		if l.Kind != mta.LogFile {
 			unread = append(unread, l.Name()+": the journal is not searched; use `journalctl -g`")
 			continue
@@ -194,8 +197,9 @@ func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.T
 			unread = append(unread, err.Error())
 		}
 		for _, f := range list { // two names may be of one log
-			if !slices.Contains(files, f) {
+			if logOf[f] == "" {
 				files = append(files, f)
+				logOf[f] = l.Name()
 			}
 		}
 	}
@@ -204,20 +208,41 @@ func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.T
 			unread = append(unread, in.Name+": no log of it is known; see `mtawatch doctor`")
 		}
 	}
-	t := trace.Tracer{Files: files, NewParser: s.parsers(), Annotate: s.annotate()}
+	t := trace.Tracer{Files: files, NewParsers: s.parsers(logOf), Annotate: s.annotate()}
 	sum, err := t.Run(ctx, q, yield, progress)
 	sum.Unread = append(sum.Unread, unread...)
 	return sum, err
 }
 
-func (s *Source) parsers() func() adapter.Parser {
-	a := &s.adapters[0]
-	if list := s.belt.Instances(); len(list) > 0 {
-		if found := s.adapter(list[0].MTA); found != nil {
-			a = found
+// parsers gives what makes the parsers of one pass: each file is read by the
+// mail server's that writes the log which it is of.
+func (s *Source) parsers(logOf map[string]string) func() func(string) adapter.Parser {
+	return func() func(string) adapter.Parser {
+		made := make(map[string]adapter.Parser)
+		return func(file string) adapter.Parser {
+			log := logOf[file]
+			if made[log] == nil {
+				made[log] = s.parserOf(log)
+			}
+			return made[log]
 		}
 	}
-	return func() adapter.Parser { return a.Parser(adapter.ParserConfig{Location: s.location}) }
+}
+
+func (s *Source) parserOf(log string) adapter.Parser {
+	a := &s.adapters[0]
+	cfg := adapter.ParserConfig{Location: s.location}
+	for _, in := range s.belt.Instances() {
+		for _, l := range in.Logs {
+			if found := s.adapter(in.MTA); found != nil && l.Name() == log {
+				a = found
+				if in.BaseDir != "" { // a log of its own, whose lines need not name the instance
+					cfg.Instances = append(cfg.Instances, in)
+				}
+			}
+		}
+	}
+	return a.Parser(cfg)
 }
 
 // known gives an error for an instance that is not watched.

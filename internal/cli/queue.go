@@ -33,14 +33,14 @@ func (t *tool) queueCommand() *cobra.Command {
 		Use:   "queue",
 		Short: "The queue by destination and age",
 		Long: "The queue by destination and age, as qshape shows it: columns are upper limits in minutes, counts are of\n" +
-			"recipients. With --from it reads a saved listing (postqueue -p, mailq, postqueue -j) instead of a live queue.",
+			"recipients. With --from it reads a saved listing (postqueue -p, mailq, postqueue -j, imsimta qm) instead of a live queue.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return t.queueTable(c.Context(), f) },
 	}
 	t.reading(c)
 	p := c.PersistentFlags()
 	p.StringVar(&f.from, "from", "", "read a saved queue listing from `FILE`, - for standard input")
-	p.StringVar(&f.mta, "mta", "postfix", "the mail server that made the listing of --from: "+mtaNames())
+	p.StringVar(&f.mta, "mta", "", "the mail server that made the listing of --from: "+mtaNames()+" (default: by the look of it)")
 	p.StringVar(&f.instance, "instance", "", "only this instance")
 	c.Flags().StringSliceVar(&f.queues, "queue", nil, "only these queues")
 	c.Flags().IntVar(&f.top, "top", 20, "how many destinations to show")
@@ -206,22 +206,28 @@ func (t *tool) queueMessages(ctx context.Context, f *queueFlags) (view.Messages,
 // readListing reads the listing that --from names. Only whole listings
 // count: half of one would look like a smaller queue.
 func (t *tool) readListing(f *queueFlags, keep func(mta.QueuedMessage) bool) (*listing, error) {
-	a, ok := all.ByName(f.mta)
-	if !ok || a.ReadList == nil {
-		return nil, view.Advise(fmt.Errorf("no mail server %q whose listings can be read", f.mta), "give --mta one of "+mtaNames())
-	}
 	in, at, err := t.open(f.from)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
+	text := io.Reader(in)
+	if f.mta == "" {
+		if f.mta, text, err = sniffListing(f.from, in); err != nil {
+			return nil, err
+		}
+	}
+	a, ok := all.ByName(f.mta)
+	if !ok || a.ReadList == nil {
+		return nil, view.Advise(fmt.Errorf("no mail server %q whose listings can be read", f.mta), "give --mta one of "+mtaNames())
+	}
 	l := &listing{at: at, shape: qshape.New(f.top), messages: []view.MessageItem{}}
 	only := make(map[string]bool)
 	for _, name := range f.queues {
 		only[name] = true
 	}
 	limit := max(f.message.Limit, 1)
-	for m, err := range a.ReadList(in) {
+	for m, err := range a.ReadList(text) {
 		if err != nil {
 			return nil, view.Advise(fmt.Errorf("%s: %w", f.from, err), "give the output of the mail server's own queue command; --mta says which it is")
 		}

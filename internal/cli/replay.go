@@ -13,6 +13,7 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 	logs "github.com/mtawatch/mtawatch/internal/replay"
+	"github.com/mtawatch/mtawatch/internal/tail"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -32,7 +33,7 @@ func (t *tool) replayCommand() *cobra.Command {
 			"incident that a watch at the time would have reported. --html writes it as one page with the course of the four signs.",
 		RunE: func(c *cobra.Command, args []string) error { return t.replay(c.Context(), f, args) },
 	})
-	c.Flags().StringVar(&f.mta, "mta", "postfix", "the mail server that wrote the logs: "+mtaNames())
+	c.Flags().StringVar(&f.mta, "mta", "", "the mail server that wrote the logs: "+mtaNames()+" (default: by the look of them)")
 	c.Flags().StringVar(&f.timezone, "timezone", "", "zone of time stamps without one, and of the calendar (default: the machine's)")
 	c.Flags().IntVar(&f.year, "year", 0, "year of the first time stamp that carries none (default: from the file's modification time)")
 	c.Flags().StringVar(&f.from, "from", "", "report from this time on: 2026-11-23 or 2026-11-23T12:00:00Z; what is before is learned from")
@@ -45,6 +46,13 @@ func (t *tool) replayCommand() *cobra.Command {
 func (t *tool) replay(ctx context.Context, f replayFlags, files []string) error {
 	if len(files) == 0 {
 		return view.Advise(errors.New("replay needs logs"), "name them: mtawatch replay /var/log/mail.log*")
+	}
+	if f.mta == "" {
+		sorted, _ := tail.InTimeOrder(files) // what is missing is named by the reading
+		var err error
+		if f.mta, err = sniffLogs(sorted); err != nil {
+			return err
+		}
 	}
 	cfg, err := f.settings()
 	if err != nil {

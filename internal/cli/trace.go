@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/adapter/all"
 	"github.com/mtawatch/mtawatch/internal/classify"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/tail"
@@ -49,7 +50,7 @@ func (t *tool) traceCommand() *cobra.Command {
 	c.Flags().StringVar(&since, "since", "", "only logs written after this: 2h, 3d, or a time such as 2026-11-23T12:00:00Z")
 	c.Flags().IntVar(&q.Limit, "limit", 100, "at most so many messages")
 	c.Flags().StringArrayVar(&logs, "log", nil, "read this `FILE` instead of the mail servers' own logs; may be repeated")
-	c.Flags().StringVar(&f.mta, "mta", "postfix", "the mail server that wrote the files of --log: "+mtaNames())
+	c.Flags().StringVar(&f.mta, "mta", "", "the mail server that wrote the files of --log: "+mtaNames()+" (default: by the look of each)")
 	c.Flags().StringVar(&f.timezone, "timezone", "", "zone of time stamps without one in the files of --log (default: the machine's)")
 	c.Flags().IntVar(&f.year, "year", 0, "year of the first time stamp without one in the files of --log")
 	return c
@@ -106,8 +107,11 @@ func (t *tool) trace(ctx context.Context, q view.TraceQuery, f parseFlags, logs 
 // traceFiles looks in files that the operator named; that needs neither a
 // daemon nor a mail server on this machine.
 func traceFiles(ctx context.Context, q view.TraceQuery, f parseFlags, logs []string, yield func(view.TraceStep) bool, progress func(view.Progress)) (view.TraceSummary, error) {
-	a, cfg, err := f.config()
-	if err != nil {
+	if f.mta == "" {
+		if _, _, err := f.of(all.Adapters()[0].Name).config(); err != nil { // the other flags
+			return view.TraceSummary{}, err
+		}
+	} else if _, _, err := f.config(); err != nil {
 		return view.TraceSummary{}, err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(fewCollections / 3))
@@ -118,9 +122,47 @@ func traceFiles(ctx context.Context, q view.TraceQuery, f parseFlags, logs []str
 		}
 	}
 	c := classify.New()
-	tracer := trace.Tracer{Files: files, NewParser: func() adapter.Parser { return a.Parser(cfg) },
+	of, err := f.parsersOf(files)
+	if err != nil {
+		return view.TraceSummary{}, err
+	}
+	tracer := trace.Tracer{Files: files, NewParsers: of,
 		Annotate: func(e *mta.Event) { e.Cause = track.Cause(c, e) }}
 	return tracer.Run(ctx, q, yield, progress)
+}
+
+// of gives the flags with a mail server named.
+func (f parseFlags) of(server string) parseFlags {
+	f.mta = server
+	return f
+}
+
+// parsersOf gives what makes the parsers of one pass, which read each file
+// with that of the mail server that wrote it.
+func (f parseFlags) parsersOf(files []string) (func() func(string) adapter.Parser, error) {
+	wrote := make(map[string]string, len(files))
+	for _, name := range files {
+		wrote[name] = f.mta
+		if f.mta != "" {
+			continue
+		}
+		var err error
+		if wrote[name], err = sniffLogs([]string{name}); err != nil {
+			return nil, err
+		}
+	}
+	return func() func(string) adapter.Parser {
+		parsers := make(map[string]adapter.Parser)
+		return func(name string) adapter.Parser {
+			server := wrote[name]
+			if parsers[server] == nil {
+				if a, cfg, err := f.of(server).config(); err == nil { // checked before
+					parsers[server] = a.Parser(cfg)
+				}
+			}
+			return parsers[server]
+		}
+	}, nil
 }
 
 // traceFrom reads the logs itself, for that needs no daemon and does not
@@ -153,8 +195,14 @@ func noPermission(unread []string) bool {
 // search that found nothing has looked. It is zero where the log's beginning
 // tells none, or may not be read.
 func logsBegin(files []string, f parseFlags) time.Time {
+	if len(files) == 0 {
+		return time.Time{}
+	}
+	if f.mta == "" {
+		f.mta, _ = sniffLogs(files[:1])
+	}
 	a, cfg, err := f.config()
-	if err != nil || len(files) == 0 {
+	if err != nil {
 		return time.Time{}
 	}
 	in, err := tail.OpenLog(files[0])

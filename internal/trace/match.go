@@ -150,7 +150,7 @@ func (r *run) wait(s *segment, step view.TraceStep) {
 
 // cloneStrings gives every string of the event memory of its own.
 func cloneStrings(e *mta.Event) {
-	for _, s := range []*string{&e.Instance, &e.Program, &e.Service, &e.QueueID, &e.RefID, &e.MessageID, &e.From, &e.To, &e.OrigTo,
+	for _, s := range []*string{&e.Instance, &e.Program, &e.Service, &e.Queue, &e.QueueID, &e.RefID, &e.MessageID, &e.From, &e.To, &e.OrigTo,
 		&e.Client.Name, &e.Client.IP, &e.Client.HELO, &e.Client.Path, &e.Relay.Name, &e.Relay.IP, &e.Relay.HELO, &e.Relay.Path,
 		&e.DSN, &e.Reply, &e.Reason, &e.Command, &e.SASLMethod, &e.SASLUser, &e.TLS.Version, &e.TLS.Cipher, &e.TLS.Trust, &e.TLS.Direction, &e.Text} {
 		*s = strings.Clone(*s)
@@ -181,6 +181,11 @@ func (r *run) learn(f *file, chunk string) error {
 		events := f.parse(line)
 		for i := range events {
 			e := &events[i]
+			if e.QueueID == "" && (e.Kind == mta.KindDelivery || e.Kind == mta.KindReceived) && r.want.event(e) {
+				if err := r.alone(f, line, *e); err != nil {
+					return err
+				}
+			}
 			if e.QueueID == "" || !r.want.event(e) {
 				continue
 			}
@@ -281,6 +286,19 @@ func (r *run) take(f *file, line string, e mta.Event) error {
 		r.wait(s, step)
 	}
 	return nil
+}
+
+// alone hands out an event that no id joins with others.
+func (r *run) alone(f *file, line string, e mta.Event) error {
+	if r.single >= r.q.Limit {
+		r.sum.Limited = true
+		return nil
+	}
+	r.single++
+	if r.Annotate != nil {
+		r.Annotate(&e)
+	}
+	return r.give(view.TraceStep{Source: f.path, Text: line, Event: e})
 }
 
 func (r *run) give(s view.TraceStep) error {

@@ -6,7 +6,8 @@
 // The logs are read once for a queue id. For anything else they are read
 // twice: first to learn the queue ids of the lines that name what is looked
 // for, then for all lines under those ids. Queue ids are reused, so a message
-// counts only when one of its own events names what is looked for.
+// counts only when one of its own events names what is looked for. Where a
+// server logs mail without any id, each event is found by itself.
 package trace
 
 import (
@@ -26,9 +27,11 @@ import (
 
 // Tracer looks in a list of logs.
 type Tracer struct {
-	Files     []string // oldest first
-	NewParser func() adapter.Parser
-	Annotate  func(*mta.Event) // names the cause; nil leaves it out
+	Files []string // oldest first
+	// NewParsers makes the parsers of one pass over the files: each file gets
+	// that of the mail server that wrote it, files of one server the same.
+	NewParsers func() func(file string) adapter.Parser
+	Annotate   func(*mta.Event) // names the cause; nil leaves it out
 }
 
 // defaultLimit is how many messages are looked up unless the query says.
@@ -49,6 +52,7 @@ type run struct {
 	state    view.Progress
 	sizes    map[string]int64 // of the logs, as they were at the beginning
 	waiting  int              // bytes of the steps that wait in all segments
+	single   int              // events without a queue id that were found: each is all that is known
 	ended    bool
 }
 
@@ -96,6 +100,7 @@ func (r *run) finish(err error) (view.TraceSummary, error) {
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
+	r.sum.Messages += r.single
 	for _, s := range r.ids {
 		r.sum.Messages += s.messages
 	}
@@ -143,10 +148,10 @@ type file struct {
 
 // pass reads every log once.
 func (r *run) pass(ctx context.Context, files []string, f chunkFunc) error {
-	parser := r.NewParser()
+	parserOf := r.NewParsers()
 	done := r.state.Done
 	for _, path := range files {
-		err := r.read(ctx, path, parser, f)
+		err := r.read(ctx, path, parserOf(path), f)
 		if err != nil && (errors.Is(err, errEnough) || ctx.Err() != nil) {
 			return err
 		}

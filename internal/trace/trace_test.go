@@ -60,7 +60,10 @@ func logs(t *testing.T, texts ...string) []string {
 
 func tracer(files []string) *Tracer {
 	a, _ := all.ByName("postfix")
-	return &Tracer{Files: files, NewParser: func() adapter.Parser { return a.Parser(adapter.ParserConfig{}) }}
+	return &Tracer{Files: files, NewParsers: func() func(string) adapter.Parser {
+		p := a.Parser(adapter.ParserConfig{})
+		return func(string) adapter.Parser { return p }
+	}}
 }
 
 func TestRun(t *testing.T) {
