@@ -152,3 +152,6 @@ func (e *Envelope) set(next *Recipient, letter byte, v string) {
 		next.Original += v
 	}
 }
+
+// Broken says whether an error is that of a file that is no whole queue file.
+func Broken(err error) bool { return errors.Is(err, errFormat) }

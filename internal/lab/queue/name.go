@@ -75,3 +75,14 @@ func nextSuffix(suffix string) string {
 	n = n%99 + 1
 	return string([]byte{'0' + byte(n/10), '0' + byte(n%10)})
 }
+
+// NextNames gives the names that a file can have after one more change: an
+// attempt, with or without a rewrite.
+func NextNames(name string) []string {
+	attempts, unique, suffix, _, ok := ParseName(name)
+	if !ok {
+		return nil
+	}
+	next := nextSuffix(suffix)
+	return []string{Name(attempts+1, unique, suffix), Name(attempts+1, unique, next), Name(attempts, unique, next)}
+}
