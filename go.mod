@@ -3,6 +3,7 @@ module github.com/mtawatch/mtawatch
 go 1.26.7
 
 require (
+	github.com/emersion/go-message v0.18.2
 	github.com/goccy/go-yaml v1.19.2
 	github.com/google/go-cmp v0.7.0
 	github.com/klauspost/compress v1.20.3

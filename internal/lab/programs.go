@@ -3,6 +3,9 @@ package lab
 import (
 	"context"
 	"io"
+
+	"github.com/mtawatch/mtawatch/internal/lab/channel"
+	"github.com/mtawatch/mtawatch/internal/lab/jobs"
 )
 
 // Program is one of the MTA's programs. args are without the program's own
@@ -14,6 +17,10 @@ type Program func(ctx context.Context, args []string, stdin io.Reader, stdout, s
 func ProgramOf(name string) (Program, bool) {
 	p, ok := map[string]Program{
 		// one line each: "dispatcher": dispatcher.Main,
+		"job_controller":  jobs.Main,
+		"tcp_smtp_client": channel.SMTP,
+		"ims_master":      channel.Store,
+		"process":         channel.Process,
 	}[name]
 	return p, ok
 }

@@ -14,6 +14,8 @@ type Recipient struct {
 	Original string // as the sender gave it, in the form rfc822;b@example.com; "": from Address
 	Address  string // where it goes now
 	Notify   string // the sender's NOTIFY (RFC 3461), "" when not given: NEVER, or of SUCCESS,FAILURE,DELAY
+
+	place int64 // of its f record in the file
 }
 
 // Envelope is what is known of a message beside its text.
@@ -31,6 +33,7 @@ type Envelope struct {
 
 const (
 	boundaryStart = "Boundary_(ID_"
+	doneLetter    = 'x'
 	maxEnvelope   = 16 << 20 // bytes; more is no file of ours
 )
 
@@ -40,7 +43,8 @@ var errFormat = errors.New("not a whole queue file")
 
 // appendEnvelope writes the records, one a line, letter;value, and the
 // boundary line behind them. The layout is that of the PMDF queue file; n
-// (NOTIFY), r (RET) and t (arrival, seconds since 1970) are ours. A value that
+// (NOTIFY), r (RET) and t (arrival, seconds since 1970) are ours, and so is x: an f
+// of a recipient that is done. A value that
 // holds the end of a line is refused: it could forge a record.
 func appendEnvelope(b []byte, e *Envelope, boundary string) ([]byte, error) {
 	record := func(letter byte, v string) {
@@ -102,7 +106,9 @@ func parseEnvelope(text []byte) (e *Envelope, boundary string, n int, more bool,
 			if line == "" {
 				return nil, "", 0, false, fmt.Errorf("read envelope: an empty recipient: %w", errFormat)
 			}
-			e.Recipients = append(e.Recipients, next)
+			if next.place >= 0 {
+				e.Recipients = append(e.Recipients, next)
+			}
 			next, wantAddress = Recipient{}, false
 		case strings.HasPrefix(line, boundaryStart):
 			if len(e.Recipients) == 0 {
@@ -112,7 +118,9 @@ func parseEnvelope(text []byte) (e *Envelope, boundary string, n int, more bool,
 		case len(line) < 2 || line[1] != ';':
 			return nil, "", 0, false, fmt.Errorf("read envelope: a line that is no record: %w", errFormat)
 		default:
-			wantAddress = line[0] == 'f'
+			if wantAddress = line[0] == 'f' || line[0] == doneLetter; wantAddress {
+				next.place = int64(n)
+			}
 			e.set(&next, line[0], line[2:])
 		}
 		n += end + 1
@@ -145,6 +153,8 @@ func (e *Envelope) set(next *Recipient, letter byte, v string) {
 		next.Notify = v
 	case 'j':
 		next.Original = v + ";"
+	case doneLetter:
+		next.place = -1
 	case 'f':
 		if next.Original == "" {
 			next.Original = "rfc822;"

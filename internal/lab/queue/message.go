@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -149,7 +150,9 @@ func (m *Message) Attempted(still []Recipient, history string) (Entry, error) {
 	var err error
 	if len(still) < len(m.Recipients) {
 		suffix = nextSuffix(suffix)
-		err = m.rewrite(still, history)
+		if err = m.rewrite(still, history); NoSpace(err) {
+			err = m.mark(still)
+		}
 	} else if len(m.History)+len(history) < maxHistory {
 		m.Note(history)
 	}
@@ -229,9 +232,29 @@ func (m *Message) rewrite(still []Recipient, history string) error {
 	_ = m.file.Close() // its name is gone; the lock of the new file holds
 	m.file = t.file
 	m.Entry.Size, m.Entry.Modified = size, time.Now()
-	m.Envelope, m.History = env, past
+	m.History = past
 	m.start, m.end = int64(len(head)), size
+	written, _, _, _, err := parseEnvelope(head) // the places are new
+	if err != nil {
+		return err
+	}
+	m.Envelope = *written
 	return nil
+}
+
+// mark notes in the file itself which recipients are done: what can be done on
+// a full disk too.
+func (m *Message) mark(still []Recipient) error {
+	for _, r := range m.Recipients {
+		if slices.ContainsFunc(still, func(s Recipient) bool { return s.place == r.place }) {
+			continue
+		}
+		if _, err := m.file.WriteAt([]byte{doneLetter}, r.place); err != nil {
+			return err
+		}
+	}
+	m.Recipients = still
+	return m.file.Sync()
 }
 
 // Remove takes a message that is done out of the queue. The name's end need

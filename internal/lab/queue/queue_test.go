@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
@@ -117,7 +118,7 @@ func TestEnqueueRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Close()
-			if diff := cmp.Diff(*testEnvelope(), m.Envelope); diff != "" {
+			if diff := cmp.Diff(*testEnvelope(), m.Envelope, cmpopts.IgnoreUnexported(Recipient{})); diff != "" {
 				t.Errorf("envelope (-want +got):\n%s", diff)
 			}
 			if c := content(t, m); c != tt.want || m.Size() != int64(len(tt.want)) {
@@ -190,6 +191,27 @@ func TestAttempts(t *testing.T) {
 	}
 	if list := entries(t, q, "tcp_local"); len(list) != 0 {
 		t.Errorf("the queue has %+v", list)
+	}
+}
+
+// TestMark is what a full disk leaves: the file as it was, with those marked
+// who are done.
+func TestMark(t *testing.T) {
+	q := testQueue(t)
+	first := enqueue(t, q, "tcp_local", "Subject: x\n")
+	m, err := q.Lock(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(m.mark(m.Recipients[1:2]), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if m, err = q.Lock(first); err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if len(m.Recipients) != 1 || m.Recipients[0].Original != "rfc822;f;c@example.net" || content(t, m) != "Subject: x\n" {
+		t.Errorf("read back %+v", m.Recipients)
 	}
 }
 

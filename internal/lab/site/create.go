@@ -37,8 +37,10 @@ type Settings struct {
 	Day        time.Duration // 24 h
 	// CommandTimeout and DataTimeout are the patience with SMTP clients: 5 and 10 minutes.
 	CommandTimeout, DataTimeout time.Duration
-	Quota                       int64
-	Certificate, Key            string
+	// ConnectTimeout and ReplyTimeout are the patience with other sites: 30 seconds and 5 minutes.
+	ConnectTimeout, ReplyTimeout time.Duration
+	Quota                        int64
+	Certificate, Key             string
 }
 
 // or gives the first that is not the zero value.
@@ -72,6 +74,8 @@ func (s Settings) withDefaults() (Settings, error) {
 	s.Day = or(s.Day, 24*time.Hour)
 	s.CommandTimeout = or(s.CommandTimeout, 5*time.Minute)
 	s.DataTimeout = or(s.DataTimeout, 10*time.Minute)
+	s.ConnectTimeout = or(s.ConnectTimeout, 30*time.Second)
+	s.ReplyTimeout = or(s.ReplyTimeout, 5*time.Minute)
 	if len(s.Domains) == 0 {
 		s.Domains = []string{"example.com"}
 	}
@@ -208,6 +212,7 @@ func (s Settings) practiceText() string {
 	fmt.Fprintf(&b, "HOST=%s\nADDRESS=%s\nNAMESERVER=%s\nREMOTE_PORT=%d\n", s.Host, s.Address, s.NameServer, s.RemotePort)
 	fmt.Fprintf(&b, "! A day of notices and of the return job.\nDAY=%s\n", seconds(s.Day))
 	fmt.Fprintf(&b, "COMMAND_TIMEOUT=%s\nDATA_TIMEOUT=%s\n", seconds(s.CommandTimeout), seconds(s.DataTimeout))
+	fmt.Fprintf(&b, "CONNECT_TIMEOUT=%s\nREPLY_TIMEOUT=%s\n", seconds(s.ConnectTimeout), seconds(s.ReplyTimeout))
 	fmt.Fprintf(&b, "! Bytes of a mailbox; 0 is no limit.\nQUOTA=%d\n", s.Quota)
 	if s.Certificate != "" {
 		fmt.Fprintf(&b, "CERTIFICATE=%s\nKEY=%s\n", s.Certificate, s.Key)

@@ -108,7 +108,7 @@ func (r *reader) flag(key, value string) bool { return r.number(key, value, 0, 1
 func (r *reader) practice(text []byte) {
 	p := &r.site.Practice
 	*p = Practice{Address: "127.0.0.1", RemotePort: 25, Day: 24 * time.Hour, CommandTimeout: 5 * time.Minute,
-		DataTimeout: 10 * time.Minute, MaxRecipients: 1000, Passwords: map[string]string{}}
+		DataTimeout: 10 * time.Minute, ConnectTimeout: 30 * time.Second, ReplyTimeout: 5 * time.Minute, MaxRecipients: 1000, Passwords: map[string]string{}}
 	r.settings(text, func(_, key, value string) {
 		switch key {
 		case "":
@@ -132,6 +132,10 @@ func (r *reader) practice(text []byte) {
 			p.CommandTimeout = r.seconds(key, value)
 		case "DATA_TIMEOUT":
 			p.DataTimeout = r.seconds(key, value)
+		case "CONNECT_TIMEOUT":
+			p.ConnectTimeout = r.seconds(key, value)
+		case "REPLY_TIMEOUT":
+			p.ReplyTimeout = r.seconds(key, value)
 		case "MAX_RECIPIENTS":
 			p.MaxRecipients = r.number(key, value, 1, 100_000)
 		case "QUOTA":

@@ -153,14 +153,16 @@ type Practice struct {
 	RemotePort int      // where other sites answer SMTP; 25 in the world outside
 	// Day is what counts as a day for notices and the return job: 24 h unless in a hurry.
 	Day            time.Duration
-	CommandTimeout time.Duration  // an SMTP client says nothing for so long
-	DataTimeout    time.Duration  // a message takes longer than this to come in
-	MaxRecipients  int            // of one message
-	Internal       []netip.Prefix // who may relay (INTERNAL_IP of mappings)
-	Passwords      map[string]string
-	Quota          int64  // of a mailbox in bytes; 0 none
-	Certificate    string // STARTTLS is offered with both
-	Key            string
+	CommandTimeout time.Duration // an SMTP client says nothing for so long
+	DataTimeout    time.Duration // a message takes longer than this to come in
+	MaxRecipients  int           // of one message
+	// ConnectTimeout and ReplyTimeout are the patience with other sites.
+	ConnectTimeout, ReplyTimeout time.Duration
+	Internal                     []netip.Prefix // who may relay (INTERNAL_IP of mappings)
+	Passwords                    map[string]string
+	Quota                        int64  // of a mailbox in bytes; 0 none
+	Certificate                  string // STARTTLS is offered with both
+	Key                          string
 }
 
 // InternalAddress says whether an address is of the own networks.

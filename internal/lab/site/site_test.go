@@ -48,7 +48,7 @@ func TestCreateThenOpen(t *testing.T) {
 		t.Errorf("options: %s", cmp.Diff(site.DefaultOptions(), s.Options))
 	}
 	wantPractice := site.Practice{Host: "mail.example.com", Domains: []string{"example.com", "example.org"}, Address: "127.0.0.1",
-		NameServer: "127.0.0.1:5353", RemotePort: 2526, Day: time.Minute, CommandTimeout: 5 * time.Minute, DataTimeout: 10 * time.Minute,
+		NameServer: "127.0.0.1:5353", RemotePort: 2526, Day: time.Minute, CommandTimeout: 5 * time.Minute, DataTimeout: 10 * time.Minute, ConnectTimeout: 30 * time.Second, ReplyTimeout: 5 * time.Minute,
 		MaxRecipients: 1000, Internal: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Passwords: map[string]string{"alice": "a:b"},
 		Certificate: "/c.pem", Key: "/k.pem"}
 	if d := cmp.Diff(wantPractice, s.Practice, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {

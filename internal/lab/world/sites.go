@@ -88,6 +88,11 @@ func Sites() []Site {
 		{Name: "strict-b", Manner: Manner{Rcpt: replyPolicy}},
 		{Name: "strict-c", Manner: Manner{Rcpt: replyUnknown}},
 	}
+	return Place(list)
+}
+
+// Place gives each site of a list an address, but those that are gone.
+func Place(list []Site) []Site {
 	for i := range list {
 		if !list[i].Gone {
 			list[i].address = fmt.Sprintf("127.20.0.%d", 10+i)

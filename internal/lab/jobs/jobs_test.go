@@ -1,0 +1,429 @@
+package jobs_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/lab/channel"
+	"github.com/mtawatch/mtawatch/internal/lab/jobs"
+	"github.com/mtawatch/mtawatch/internal/lab/queue"
+	"github.com/mtawatch/mtawatch/internal/lab/site"
+	"github.com/mtawatch/mtawatch/internal/lab/world"
+)
+
+// TestMain is each of the programs as well, under its name: the tests run them
+// as processes.
+func TestMain(m *testing.M) {
+	programs := map[string]func(context.Context, []string) int{
+		"job_controller":  func(ctx context.Context, a []string) int { return jobs.Main(ctx, a, os.Stdin, os.Stdout, os.Stderr) },
+		"tcp_smtp_client": func(ctx context.Context, a []string) int { return channel.SMTP(ctx, a, os.Stdin, os.Stdout, os.Stderr) },
+		"ims_master": func(ctx context.Context, a []string) int {
+			return channel.Store(ctx, a, os.Stdin, os.Stdout, os.Stderr)
+		},
+		"process": func(ctx context.Context, a []string) int {
+			return channel.Process(ctx, a, os.Stdin, os.Stdout, os.Stderr)
+		},
+	}
+	if f := programs[filepath.Base(os.Args[0])]; f != nil {
+		os.Exit(f(context.Background(), os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// back is the back half of a practice MTA: queue, controller, programs.
+type back struct {
+	t     testing.TB
+	site  *site.Site
+	queue *queue.Queue
+	cmd   *exec.Cmd
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func newBack(t testing.TB, s site.Settings) *back {
+	t.Helper()
+	s.JobPort, s.RemotePort, s.NameServer = freePort(t), freePort(t), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.Users = []string{"alice", "bob"}
+	made, err := site.Create(filepath.Join(t.TempDir(), "base"), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &back{t: t, site: made, queue: queue.Open(made)}
+	t.Cleanup(b.end)
+	return b
+}
+
+func (b *back) start() {
+	b.t.Helper()
+	b.cmd = exec.Command(b.site.Program("job_controller"))
+	b.cmd.Stderr = os.Stderr
+	if err := b.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.eventually("the controller to listen", func() bool {
+		c, err := net.Dial("tcp", jobs.Address(b.site))
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+}
+
+func (b *back) kill() {
+	if b.cmd != nil {
+		_ = b.cmd.Process.Kill()
+		_ = b.cmd.Wait()
+		b.cmd = nil
+	}
+}
+
+// end kills the controller; its programs see that and end.
+func (b *back) end() {
+	b.kill()
+	b.eventually("the programs to end", func() bool { return len(b.processes("")) == 0 })
+}
+
+// processes gives those of the site, by name; "" is all.
+func (b *back) processes(name string) (pids []int) {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, d := range dirs {
+		line, err := os.ReadFile(filepath.Join(d, "cmdline"))
+		first, _, _ := strings.Cut(string(line), "\x00")
+		if err != nil || filepath.Dir(first) != filepath.Dir(b.site.Program("x")) || name != "" && filepath.Base(first) != name {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(d)); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// eventually waits for what other processes do.
+func (b *back) eventually(what string, ok func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func (b *back) enqueue(to string, text string) queue.Entry {
+	b.t.Helper()
+	ch, ok := b.site.Route(to)
+	if !ok {
+		b.t.Fatal(to)
+	}
+	e, err := b.queue.Enqueue(ch, &queue.Envelope{Source: "tcp_intranet", From: "x@example.net", MessageID: "<" + text + "@example.net>", Arrived: time.Now(),
+		Recipients: []queue.Recipient{{Original: "rfc822;" + to, Address: to}}}, strings.NewReader("Subject: "+text+"\n\n"+text+"\n"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return e
+}
+
+func (b *back) queued() (n int) {
+	b.t.Helper()
+	list, err := b.queue.Channels()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, ch := range list {
+		if err := b.queue.Walk(ch, func(queue.Entry) error { n++; return nil }); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	return n
+}
+
+func (b *back) mailbox(user string) []string {
+	list, err := filepath.Glob(filepath.Join(b.site.StoreDir(), user, "Maildir", "new", "*"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return list
+}
+
+// errors gives what the controllers wrote into their logs.
+func (b *back) errors() string {
+	var all []byte
+	list, _ := filepath.Glob(filepath.Join(b.site.LogDir(), "job_controller.log-*"))
+	for _, name := range list {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	return string(all)
+}
+
+func (b *back) log() string {
+	text, err := os.ReadFile(filepath.Join(b.site.LogDir(), "mail.log_current"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		b.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (b *back) ask(command ...string) []string {
+	b.t.Helper()
+	lines, err := jobs.Ask(context.Background(), b.site, command...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return lines
+}
+
+// TestController: told of messages it has them delivered; without it the queue
+// grows, and when it is there again it drains; its log stays empty.
+func TestController(t *testing.T) {
+	b := newBack(t, site.Settings{})
+	b.start()
+	client := jobs.NewClient(b.site)
+	defer client.Close()
+	tell := func(e queue.Entry) error {
+		m, err := b.queue.Read(e)
+		if err != nil {
+			return nil // it is delivered already
+		}
+		defer m.Close()
+		return client.Tell(e, &m.Envelope, m.Blocks())
+	}
+	for i := range 20 {
+		if err := tell(b.enqueue("alice@example.com", fmt.Sprint("first-", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.eventually("20 deliveries", func() bool { return len(b.mailbox("alice")) == 20 && b.queued() == 0 })
+	if names := b.processes("ims_master"); len(names) != 1 {
+		t.Errorf("%d programs for a pool of one", len(names))
+	}
+	if n := strings.Count(b.log(), " D 1 x@example.net rfc822;alice@example.com alice@ims-ms-daemon "); n != 20 {
+		t.Errorf("%d D records:\n%s", n, b.log())
+	}
+	k, err := jobs.ParseCounters(b.ask("COUNTERS", "ims-ms"))
+	if err != nil || len(k) != 1 || k[0].Received.Messages != 20 || k[0].Stored.Messages != 0 || k[0].Delivered.Messages != 20 || k[0].First != 20 {
+		t.Errorf("counters %+v, %v", k, err)
+	}
+
+	b.kill()
+	b.eventually("the programs to end", func() bool { return len(b.processes("")) == 0 })
+	for i := range 20 {
+		if err := tell(b.enqueue("bob@example.com", fmt.Sprint("second-", i))); err == nil && i > 0 {
+			t.Error("told a controller that is not there")
+		}
+	}
+	if b.queued() != 20 || len(b.mailbox("bob")) != 0 {
+		t.Errorf("%d queued, %d delivered without a controller", b.queued(), len(b.mailbox("bob")))
+	}
+	b.start()
+	b.eventually("the queue to drain", func() bool { return len(b.mailbox("bob")) == 20 && b.queued() == 0 })
+	if text := b.errors(); text != "" {
+		t.Errorf("job_controller.log: %s", text)
+	}
+	second := exec.Command(b.site.Program("job_controller"))
+	if out, err := second.CombinedOutput(); err == nil || !strings.Contains(b.errors(), "is another job controller running?") {
+		t.Errorf("a second controller: %v, %s, log %q", err, out, b.errors())
+	}
+}
+
+// TestStopAndRetry: a stopped channel keeps its mail, over a restart too; what
+// failed waits for its time, and a synchronisation makes it urgent.
+func TestStopAndRetry(t *testing.T) {
+	b := newBack(t, site.Settings{Backoff: []time.Duration{time.Hour}})
+	if err := jobs.SetStopped(b.site, "ims-ms", true); err != nil {
+		t.Fatal(err)
+	}
+	b.enqueue("alice@example.com", "one")
+	b.enqueue("x@far.example", "two")
+	b.start()
+	var name string
+	b.eventually("an attempt", func() bool { // nobody answers at that name server's port
+		_ = b.queue.Walk("tcp_local", func(e queue.Entry) error { name = filepath.Base(e.Path); return nil })
+		return strings.HasPrefix(name, "ZY")
+	})
+	b.eventually("it to wait", func() bool { return slices.Contains(b.ask("MESSAGES", "tcp_local"), "tcp_local\tfar.example\t0\t1") })
+	if got := b.ask("MESSAGES", "ims-ms"); !slices.Equal(got, []string{"ims-ms\t\t1\t0"}) || len(b.mailbox("alice")) != 0 {
+		t.Errorf("a stopped channel: %q, %d delivered", got, len(b.mailbox("alice")))
+	}
+	b.ask("SYNC")
+	b.eventually("an urgent attempt", func() bool {
+		_ = b.queue.Walk("tcp_local", func(e queue.Entry) error { name = filepath.Base(e.Path); return nil })
+		return strings.HasPrefix(name, "ZX")
+	})
+	if err := jobs.SetStopped(b.site, "ims-ms", false); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("the delivery", func() bool { return len(b.mailbox("alice")) == 1 })
+	b.kill()
+	b.start()
+	b.eventually("it to wait", func() bool { return slices.Contains(b.ask("MESSAGES", "tcp_local"), "tcp_local\tfar.example\t0\t1") })
+	if _, err := jobs.Ask(context.Background(), b.site, "MESSAGES", "none"); err == nil {
+		t.Error("an answer about no channel")
+	}
+}
+
+// TestMaxMessages: more on the disk than the controller may know is delivered
+// all the same.
+func TestMaxMessages(t *testing.T) {
+	b := newBack(t, site.Settings{})
+	name := filepath.Join(b.site.ConfigDir(), "job_controller.cnf")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(strings.Replace(string(text), "MAX_MESSAGES=100000", "MAX_MESSAGES=10", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 35 {
+		b.enqueue("alice@example.com", fmt.Sprint(i))
+	}
+	b.start()
+	b.eventually("all deliveries", func() bool { return len(b.mailbox("alice")) == 35 })
+}
+
+// TestBroken: what is no whole message is put aside, and said.
+func TestBroken(t *testing.T) {
+	b := newBack(t, site.Settings{})
+	e := b.enqueue("alice@example.com", "half")
+	if err := os.Truncate(e.Path, e.Size-10); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	b.eventually("it to be held", func() bool { return strings.Contains(b.errors(), "no whole message") })
+	if list, err := filepath.Glob(filepath.Join(b.site.QueueDir(), "ims-ms", "*", "*.HELD")); err != nil || len(list) != 1 {
+		t.Errorf("held: %q, %v", list, err)
+	}
+}
+
+// receipts takes mail for a remote site and notes each message that it
+// answered with 250, by its subject.
+type receipts struct{ got chan string }
+
+func (r *receipts) serve(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go r.session(conn)
+	}
+}
+
+func (r *receipts) session(conn net.Conn) {
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	fmt.Fprint(conn, "220 mx.far.example ESMTP\r\n")
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(line, "DATA") {
+			fmt.Fprint(conn, "250 2.0.0 Ok\r\n")
+			continue
+		}
+		fmt.Fprint(conn, "354 Go\r\n")
+		subject := ""
+		for line != ".\r\n" {
+			if line, err = in.ReadString('\n'); err != nil {
+				return
+			}
+			if s, ok := strings.CutPrefix(line, "Subject: "); ok {
+				subject = strings.TrimSpace(s)
+			}
+		}
+		r.got <- subject
+		fmt.Fprint(conn, "250 2.0.0 Taken\r\n")
+	}
+}
+
+// TestKills kills programs of the back half at random while it delivers:
+// every message arrives, in the store exactly once, and what a remote site has
+// twice was in the hands of a program that was killed.
+func TestKills(t *testing.T) {
+	const messages, kills = 600, 25
+	b := newBack(t, site.Settings{Backoff: []time.Duration{100 * time.Millisecond}})
+	w, err := world.New(world.Config{SMTP: "127.0.0.1:1", NameServer: b.site.Practice.NameServer, RemotePort: b.site.Practice.RemotePort, Host: b.site.Practice.Host,
+		Domain: "example.com", Users: []world.User{{Name: "alice"}}, Sites: world.Place([]world.Site{{Name: "far"}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- w.Run(ctx, func() { close(ready) }) }()
+	<-ready
+	defer func() { stop(); <-done }()
+	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", b.site.Practice.RemotePort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := &receipts{got: make(chan string, 10*messages)}
+	go r.serve(l)
+	b.start()
+	killed := 0
+	for i := range messages {
+		b.enqueue([]string{"alice@example.com", "x@[127.0.0.1]"}[i%2], fmt.Sprint("m", i))
+		if i%(messages/kills) != 0 {
+			continue
+		}
+		b.ask("SYNC")
+		switch pids := b.processes([]string{"tcp_smtp_client", "ims_master", "tcp_smtp_client"}[i%3]); {
+		case i%5 == 0:
+			b.kill()
+			b.start()
+			killed++
+		case len(pids) > 0:
+			p, err := os.FindProcess(pids[i%len(pids)])
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = p.Kill()
+			killed++
+		}
+	}
+	b.eventually("the queue to drain", func() bool { b.ask("SYNC"); time.Sleep(50 * time.Millisecond); return b.queued() == 0 })
+	if n := len(b.mailbox("alice")); n != messages/2 {
+		t.Errorf("%d in the store, want %d", n, messages/2)
+	}
+	copies := map[string]int{}
+	for len(r.got) > 0 {
+		copies[<-r.got]++
+	}
+	twice := 0
+	for _, n := range copies {
+		twice += n - 1
+	}
+	if len(copies) != messages/2 || twice > killed*jobs.Threads {
+		t.Errorf("%d arrived, want %d; %d copies too many after %d kills", len(copies), messages/2, twice, killed)
+	}
+	t.Logf("%d messages, %d kills: none lost, %d came twice", messages, killed, twice)
+}
