@@ -76,7 +76,7 @@ func (c *Classifier) Cause(reply, dsn string, code int) mta.Cause {
 // there was anything that told of a failure.
 func (c *Classifier) decide(reply, dsn string, code int) (rule int, told bool) {
 	var found set
-	s := scanner{c: c, text: reply, found: &found}
+	s := scanner{c: c, text: unwrap(reply), found: &found}
 	s.scan()
 	if !found.has(c.suspended) {
 		s.codes.prefer(dsn, code)

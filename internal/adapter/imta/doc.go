@@ -33,7 +33,8 @@
 // # What the log tells
 //
 // Event.Program is the channel that acted (the source channel), Event.Service
-// and Event.Queue of an E record the channel that took the message. Event.PID is the first part of
+// and Event.Queue of an E record the channel that took the message; Event.Service of an inbound
+// connection is its local port. Event.PID is the first part of
 // the process id, which is hexadecimal; it needs LOG_PROCESS. The letters after the first of a code are a set:
 // S is TLS, A authentication; others change nothing.
 //

@@ -43,6 +43,10 @@ func newParser(cfg adapter.ParserConfig) adapter.Parser {
 // Parse implements adapter.Parser.
 func (p *parser) Parse(dst []mta.Event, line adapter.Line) ([]mta.Event, error) {
 	s := line.Text
+	if n := len(s); n > 0 && s[n-1] == '\r' { // of a server on Windows
+		s = s[:n-1]
+		line.Text = s
+	}
 	if s == "" {
 		return dst, nil
 	}

@@ -26,6 +26,7 @@ func (r *record) setConnection(e *mta.Event) error {
 	if !inbound {
 		return r.setOutbound(e)
 	}
+	e.Service = localPort(r.tr)
 	switch r.ac[0] {
 	case 'O':
 		e.Kind = mta.KindConnect
@@ -46,6 +47,22 @@ func (r *record) setConnection(e *mta.Event) error {
 		return adapter.ErrUnknownLine
 	}
 	return nil
+}
+
+// localPort gives the third part of "TCP|ip|port|ip|port".
+func localPort(tr string) string {
+	for range 2 {
+		i := strings.IndexByte(tr, '|')
+		if i < 0 {
+			return ""
+		}
+		tr = tr[i+1:]
+	}
+	i := strings.IndexByte(tr, '|')
+	if i < 0 || i > len("65535") || !isNumber(tr[:i]) {
+		return ""
+	}
+	return tr[:i]
 }
 
 // setOutbound reads the record of a connection that we made, or tried to.

@@ -71,14 +71,16 @@ func setDiagnostic(e *mta.Event, s string) {
 	}
 }
 
-// cutWrapper reads what stands around the reply into e.Relay.
+// cutWrapper reads what stands around the reply into e.Relay, and cuts a reason
+// (LOG_REASON) before it.
 func cutWrapper(e *mta.Event, s string) string {
 	text := s
-	if i := strings.Index(s, "dns;"); i == 0 || i > 0 && s[i-1] == ' ' && strings.IndexByte(s[:i-1], ' ') < 0 {
-		text = s[i+len("dns;"):]
-		n := addressEnd(text)
-		e.Relay.Name = text[:n]
-		text = strings.TrimLeft(text[n:], " ")
+	if i := strings.Index(s, "dns;"); i == 0 || i > 0 && s[i-1] == ' ' {
+		n := addressEnd(s[i:])
+		rest := strings.TrimLeft(s[i+n:], " ")
+		if i == 0 || strings.IndexByte(s[:i-1], ' ') < 0 || strings.HasPrefix(rest, "(TCP|") {
+			e.Relay.Name, text = s[i+len("dns;"):i+n], rest
+		}
 	} else if i = strings.Index(s, "(TCP|"); i > 0 && s[i-1] == ' ' && strings.IndexByte(s[:i-1], ' ') < 0 {
 		e.Relay.Name, text = s[:i-1], s[i:] // the host alone
 	}
@@ -93,13 +95,20 @@ func cutWrapper(e *mta.Event, s string) string {
 	if text == s || text == "" || text[0] != '(' {
 		return text
 	}
-	if i := strings.Index(text, ") smtp;"); i >= 0 {
-		return strings.TrimLeft(text[i+len(") smtp;"):], " ")
+	return afterGreeting(text)
+}
+
+// afterGreeting cuts the greeting of the other side, in brackets, and "smtp;"
+// behind it.
+func afterGreeting(s string) string {
+	const mark = ") smtp;"
+	if i := strings.Index(s, mark); i >= 0 {
+		return strings.TrimLeft(s[i+len(mark):], " ")
 	}
-	if i := bracketEnd(text); i > 0 && i < len(text) {
-		return strings.TrimLeft(text[i:], " ")
+	if i := bracketEnd(s); i > 0 && i < len(s) {
+		return strings.TrimLeft(s[i:], " ")
 	}
-	return text
+	return s
 }
 
 // bracketEnd gives the place after the bracket that s begins with; 0 when it

@@ -83,7 +83,7 @@ func (r *record) cutMessageID(s string) string {
 		s = s[end+1:]
 	}
 	n := idEnd(s)
-	if n == 0 {
+	if n == 0 || s[1:n-1] == r.de || strings.HasSuffix(r.od, s[1:n-1]) && n > 2 { // a text about the recipient
 		return s
 	}
 	r.mi = s[:n]
@@ -129,11 +129,11 @@ func (r *record) cutSource(s string) string {
 	if open < 0 {
 		return s
 	}
-	closing := strings.Index(s[open:min(len(s), open+longest)], "])")
-	if closing < 0 || sourceAddress(s[open:open+closing+2]) == "" {
+	closing := strings.IndexByte(s[open:min(len(s), open+longest)], ')')
+	if closing < 0 || s[open+closing-1] != ']' || sourceAddress(s[open:open+closing+1]) == "" {
 		return s
 	}
-	end := open + closing + 2
+	end := open + closing + 1
 	before := strings.TrimRight(s[:open], " ")
 	if open > 0 && len(before) == open {
 		return s // no blank before the bracket

@@ -179,21 +179,24 @@ func TestWhatAnEventIsCounted(t *testing.T) {
 	for _, tt := range []struct {
 		name, line   string
 		perRecipient bool
+		service      string
 		queue        string
 	}{
-		{"received", "16-Feb-2026 14:54:13.72 tcp_local    ims-ms       E 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", true, "ims-ms"},
-		{"queued", "16-Feb-2026 14:54:13.72 process      ims-ms       E 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", true, "ims-ms"},
-		{"removed", "16-Feb-2026 14:54:13.72 process                   D 1 a@example.org rfc822;b@example.com b@example.com /q/process/ZZ0abc.00", true, ""},
-		{"removed, not told", "16-Feb-2026 14:54:13.72 tcp_local                 K 1 a@example.org rfc822;b@example.com b@example.com", true, ""},
-		{"delivery", "16-Feb-2026 14:54:13.72 ims-ms                    D 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", false, ""},
+		{"connect", "28-Feb-2026 11:50:59.10 tcp_submit   +            O TCP|192.0.2.1|587|198.51.100.66|1244 SMTP", false, "587", ""},
+		{"connect, odd port", "28-Feb-2026 11:50:59.10 tcp_submit   +            O TCP|192.0.2.1|5x7|198.51.100.66|1244 SMTP", false, "", ""},
+		{"received", "16-Feb-2026 14:54:13.72 tcp_local    ims-ms       E 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", true, "ims-ms", "ims-ms"},
+		{"queued", "16-Feb-2026 14:54:13.72 process      ims-ms       E 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", true, "ims-ms", "ims-ms"},
+		{"removed", "16-Feb-2026 14:54:13.72 process                   D 1 a@example.org rfc822;b@example.com b@example.com /q/process/ZZ0abc.00", true, "", ""},
+		{"removed, not told", "16-Feb-2026 14:54:13.72 tcp_local                 K 1 a@example.org rfc822;b@example.com b@example.com", true, "", ""},
+		{"delivery", "16-Feb-2026 14:54:13.72 ims-ms                    D 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", false, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			events, err := p.Parse(nil, adapter.Line{Text: tt.line, Ref: testRef})
 			if err != nil || len(events) != 1 {
 				t.Fatalf("%d events, %v", len(events), err)
 			}
-			if e := events[0]; e.PerRecipient != tt.perRecipient || e.Queue != tt.queue || e.Service != tt.queue {
-				t.Errorf("per recipient %v, queue %q, service %q; want %v, %q", e.PerRecipient, e.Queue, e.Service, tt.perRecipient, tt.queue)
+			if e := events[0]; e.PerRecipient != tt.perRecipient || e.Queue != tt.queue || e.Service != tt.service {
+				t.Errorf("per recipient %v, queue %q, service %q; want %v, %q, %q", e.PerRecipient, e.Queue, e.Service, tt.perRecipient, tt.queue, tt.service)
 			}
 		})
 	}
