@@ -129,7 +129,7 @@ func (f *follower) restore(p place) bool {
 func (f *follower) restoreLate(p place) {
 	for _, m := range p.Late {
 		fd, err := f.find(&m, true)
-		if err != nil || fd.self == nil {
+		if err != nil || fd.self == nil || fd.self.bounded { // in a whole, other pieces follow it
 			fd.closeAll()
 			f.cfg.Logger.Info("rotated log is gone, late lines in it are not read", "file", m.Path)
 			continue
@@ -158,8 +158,12 @@ func (f *follower) unreadableOrMissing(err error) {
 }
 
 // missing tells that nothing lies at the path: at once when nothing was ever
-// read, else after a while, since a rotation leaves such a gap.
+// read, else after a while, since a rotation leaves such a gap; never where
+// the log comes only with something to tell.
 func (f *follower) missing() {
+	if f.src.Quiet || f.leftBehind() {
+		return
+	}
 	now := time.Now()
 	if f.gone.IsZero() {
 		f.gone = now

@@ -37,12 +37,12 @@ func (fd *found) closeAll() {
 // is read again afterwards, and all is done anew when it has changed.
 func (f *follower) find(m *mark, open bool) (found, error) {
 	for try := 0; ; try++ {
-		before, err := listSiblings(f.src.Path)
+		before, err := listSiblings(f.src)
 		if err != nil {
 			return found{}, err
 		}
 		fd := f.search(before, m, open)
-		after, err := listSiblings(f.src.Path)
+		after, err := listSiblings(f.src)
 		if err != nil {
 			fd.closeAll()
 			return found{}, err
@@ -70,9 +70,13 @@ func (f *follower) search(all []sibling, m *mark, open bool) found {
 		from++
 		fd.known = from > 0 || fd.self != nil
 		// Rotation deletes the oldest first, so what is left of an unknown
-		// file's log was written later, except what its time proves older.
-		for !fd.known && from < len(all) && all[from].key != "" && !all[from].info.ModTime().After(m.Mod) {
+		// file's log was written later, except what its time proves older. Of a
+		// whole nothing can be said: it holds old and new.
+		for !fd.known && from < len(all) && all[from].key != "" && (all[from].whole || !all[from].info.ModTime().After(m.Mod)) {
 			from++
+		}
+		if !open && fd.self != nil { // in a whole, which goes on
+			fd.newer, fd.self = append(fd.newer, fd.self), nil
 		}
 	}
 	for i := from; i < len(all) && len(fd.newer) < maxChain; i++ {
@@ -83,6 +87,7 @@ func (f *follower) search(all []sibling, m *mark, open bool) found {
 		lf, err := openFile(s.path, f.cfg.MaxLine)
 		switch {
 		case err == nil:
+			lf.copied = lf.copied || s.whole
 			fd.newer = append(fd.newer, lf)
 		case s.key == "":
 			fd.err = err
@@ -90,12 +95,46 @@ func (f *follower) search(all []sibling, m *mark, open bool) found {
 			fd.skipped = append(fd.skipped, err)
 		}
 	}
+	fd.bound(all)
 	return fd
 }
 
+// bound ends the whole where the piece that will be appended next begins, and
+// leaves it out where it was read up to there.
+func (fd *found) bound(all []sibling) {
+	last := -1
+	for i, s := range all {
+		if s.whole {
+			last = i
+		}
+	}
+	if last < 0 {
+		return
+	}
+	is := func(lf *logFile, i int) bool { return lf != nil && i < len(all) && lf.path == all[i].path }
+	var whole, next *logFile
+	for _, lf := range append([]*logFile{fd.self}, fd.newer...) {
+		switch {
+		case is(lf, last):
+			whole = lf
+		case is(lf, last+1) && all[last+1].key != "":
+			next = lf
+		}
+	}
+	if whole == nil {
+		return
+	}
+	whole.bound(next)
+	if whole != fd.self && whole.behind() == 0 {
+		whole.close()
+		fd.newer = slices.DeleteFunc(fd.newer, func(lf *logFile) bool { return lf == whole })
+	}
+}
+
 // locate gives the index of the file of a mark, -1 where it is not listed,
-// and with open the file at the mark. The file that has its inode comes
-// first, then copies, the newest first.
+// and with open the file at the mark; that too where it is a whole, which goes
+// on after the mark. The file that has its inode comes
+// first, then copies and wholes, the newest first.
 func (f *follower) locate(all []sibling, m mark, open bool) (int, *logFile) {
 	same := func(s sibling) bool {
 		dev, ino := inode(s.info)
@@ -106,6 +145,15 @@ func (f *follower) locate(all []sibling, m mark, open bool) (int, *logFile) {
 			break
 		}
 		for i, s := range slices.Backward(all) {
+			if s.whole && own {
+				continue // below, with what lies inside
+			}
+			if s.whole {
+				if lf := f.openWhole(s, m); lf != nil {
+					return i, lf
+				}
+				continue
+			}
 			if same(s) != own {
 				continue
 			}
@@ -176,7 +224,7 @@ func (f *follower) copying(s, log sibling) bool {
 // nil where there is none: what is read already when a follower starts at the
 // current file.
 func (f *follower) newestMark() (*mark, error) {
-	all, err := listSiblings(f.src.Path)
+	all, err := listSiblings(f.src)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +236,12 @@ func (f *follower) newestMark() (*mark, error) {
 		if err != nil {
 			continue
 		}
-		_, _, err = lf.next(headLen)
+		if len(f.src.Older) > 0 && lf.z == nil {
+			// It will lie inside another, where only its end tells what comes after.
+			err = lf.seekEnd()
+		} else {
+			_, _, err = lf.next(headLen)
+		}
 		m := lf.mark()
 		lf.close()
 		if err == nil {

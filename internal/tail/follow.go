@@ -81,6 +81,9 @@ func (f *follower) step(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if f.cur == nil && !f.begin() {
+		if f.blind.Kind == "" && (f.src.Quiet || f.leftBehind()) {
+			return false, f.sink.Idle(ctx, f.src.Name())
+		}
 		return false, nil
 	}
 	fresh := len(f.cur.head) == 0 && f.cur.z == nil && len(f.chain) == 0
@@ -158,6 +161,8 @@ func (f *follower) atEnd(ctx context.Context) (bool, error) {
 	}
 	st, err := os.Stat(f.src.Path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && f.leftBehind():
+		f.fine()
 	case errors.Is(err, fs.ErrNotExist):
 		f.missing()
 	case err != nil:
@@ -211,6 +216,11 @@ func (f *follower) rotatedAway(ctx context.Context, st fs.FileInfo) (bool, error
 	}
 	f.tellSkipped(fd)
 	f.chain = fd.newer
+	if held := f.cur.lines.pos() - m.Off; held > 0 && f.chain[0].bounded && f.chain[0].lines.off > 0 {
+		// The unfinished line that the current file ends with is given when it is
+		// left: it is not read again where that lies now.
+		f.chain[0].skip(held)
+	}
 	for _, lf := range f.chain {
 		if lf.dev == f.cur.dev && lf.ino == f.cur.ino {
 			// It is read again from the chain, not watched beside it.

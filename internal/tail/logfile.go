@@ -31,7 +31,9 @@ type logFile struct {
 	head    []byte // the first bytes, as they were read; at most headLen
 	headSum string // of head, "" when not yet made
 	lines   lines
-	copied  bool      // a copy or compressed: nobody writes into it
+	copied  bool // a copy or compressed: nobody writes into it
+	bounded bool // what lies beyond limit is read elsewhere
+	limit   int64
 	quiet   int       // polls without new bytes since it was rotated away
 	last    time.Time // when its last bytes were read
 }
@@ -122,7 +124,11 @@ func (lf *logFile) behind() int64 {
 		}
 		return lf.size
 	}
-	return max(0, lf.size-lf.lines.pos())
+	size := lf.size
+	if lf.bounded {
+		size = min(size, lf.limit)
+	}
+	return max(0, size-lf.lines.pos())
 }
 
 // mark gives the place after the last whole line given.
@@ -156,6 +162,9 @@ func (lf *logFile) next(batch int) (text string, cut int, err error) {
 	left := st.Size() - pos
 	if left < 0 {
 		return "", 0, errTruncated
+	}
+	if lf.bounded {
+		left = min(left, max(0, lf.limit-pos))
 	}
 	if left == 0 {
 		if st.ModTime().Equal(lf.mod) {
@@ -333,6 +342,11 @@ func (lf *logFile) seekEnd() error {
 	if i := bytes.LastIndexByte(buf, '\n'); i >= 0 || int64(len(buf)) == end {
 		end -= int64(len(buf) - i - 1)
 	}
+	return lf.goTo(end)
+}
+
+// goTo goes to the end of a line.
+func (lf *logFile) goTo(end int64) error {
 	head := make([]byte, min(end, headLen))
 	tail := make([]byte, min(end, tailLen))
 	for _, r := range []struct {

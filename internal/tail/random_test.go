@@ -99,6 +99,8 @@ type world struct {
 	t      *testing.T
 	r      *rand.Rand
 	path   string
+	older  []string // of the source
+	done   int      // bytes of yesterday's piece that are appended already
 	cfg    Config
 	w      *os.File
 	n      int
@@ -150,7 +152,7 @@ func (w *world) follow(crash int) {
 	w.s.crash = crash
 	place, ended := w.s.place, w.ended
 	go func() {
-		ended <- Follow(ctx, w.cfg, mta.LogSource{Kind: mta.LogFile, Path: w.path}, place, w.s)
+		ended <- Follow(ctx, w.cfg, mta.LogSource{Kind: mta.LogFile, Path: w.path, Older: w.older}, place, w.s)
 	}()
 }
 
@@ -283,7 +285,11 @@ func gzipFile(t *testing.T, name string, pause func()) {
 
 // do does one random thing.
 func (w *world) do() {
-	names := []string{"write", "write", "write", "sleep", "sleep", "rename", "copytruncate", "compress", "restart", "stop", "start"}
+	w.one([]string{"write", "write", "write", "sleep", "sleep", "rename", "copytruncate", "compress", "restart", "stop", "start"})
+}
+
+// one does one of the named things.
+func (w *world) one(names []string) {
 	name := names[w.r.Intn(len(names))]
 	w.trace = append(w.trace, name)
 	w.cfg.Logger.Debug("do", "name", name, "lines", w.n)
@@ -298,6 +304,8 @@ func (w *world) do() {
 		w.copytruncate()
 	case "compress":
 		w.compress()
+	case "night":
+		w.night()
 	case "restart":
 		w.stop()
 		w.start()

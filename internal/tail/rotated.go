@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
 // sibling is one file of a rotated log.
@@ -18,6 +20,8 @@ type sibling struct {
 	key  string // what tells it from the others: "1", "20261120"; "" is the log itself
 	age  int64  // numbered: the number, larger is older; -1 otherwise
 	info fs.FileInfo
+	// whole: it holds other pieces of the log, one after the other.
+	whole bool
 }
 
 // Rotated gives the log and its rotated siblings that exist, oldest first, the
@@ -28,31 +32,36 @@ type sibling struct {
 // stands there plain and compressed, its compression is under way: the plain
 // one is given.
 func Rotated(path string) ([]string, error) {
-	all, err := listSiblings(path)
-	if err != nil {
-		return nil, err
-	}
-	var paths []string
-	for _, s := range all {
-		paths = append(paths, s.path)
-	}
-	return paths, nil
+	return RotatedOf(mta.LogSource{Path: path})
 }
 
-// listSiblings is Rotated with what is known of each file. Where the log is a
+// logPlace gives the directory and the name of a log file. Where it is a
 // symbolic link, its siblings lie beside what it points to.
-func listSiblings(path string) ([]sibling, error) {
+func logPlace(src mta.LogSource) (dir, base string) {
+	path := src.Path
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
-	dir, base := filepath.Split(path)
+	dir, base = filepath.Split(path)
 	if dir == "" {
 		dir = "."
 	}
+	return dir, base
+}
+
+// listSiblings is RotatedOf with what is known of each file.
+func listSiblings(src mta.LogSource) ([]sibling, error) {
+	dir, base := logPlace(src)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list rotated logs: %w", err)
 	}
+	return append(listOlder(dir, src.Older, entries), siblingsOf(dir, base, entries)...), nil
+}
+
+// siblingsOf picks the log of a name and its rotated siblings, in order, from
+// a directory.
+func siblingsOf(dir, base string, entries []os.DirEntry) []sibling {
 	byKey := make(map[string]sibling)
 	for _, e := range entries {
 		key, packed, ok := siblingKey(base, e.Name())
@@ -63,6 +72,7 @@ func listSiblings(path string) ([]sibling, error) {
 			continue
 		}
 		s := sibling{path: filepath.Join(dir, e.Name()), key: key, age: number(key)}
+		var err error
 		if s.info, err = os.Stat(s.path); err != nil || !s.info.Mode().IsRegular() {
 			// Gone since the directory was read, or not a log.
 			continue
@@ -74,7 +84,7 @@ func listSiblings(path string) ([]sibling, error) {
 		all = append(all, s)
 	}
 	order(all)
-	return all, nil
+	return all
 }
 
 // order sorts siblings oldest first, the log itself last. Numbered and dated
@@ -167,11 +177,16 @@ func number(key string) int64 {
 }
 
 // family gives the log that a path is, or is a rotated sibling of, and its
-// key there. A name with no sign of rotation is its own family.
+// key there, one of days among them. A name with no sign of rotation is its own family.
 func family(path string) (log, key string) {
 	dir, name := filepath.Split(path)
 	if ext := filepath.Ext(name); ext != "" && slices.Contains(strings.Fields(packedSuffixes), ext) {
 		name = strings.TrimSuffix(name, ext)
+	}
+	for i, day := range days {
+		if base, found := strings.CutSuffix(name, day); found && i > 0 && base != "" {
+			return filepath.Join(dir, base), day
+		}
 	}
 	for i := range len(name) {
 		base, suffix := name[:i], name[i:]
@@ -186,6 +201,10 @@ func family(path string) (log, key string) {
 	}
 	return filepath.Join(dir, name), ""
 }
+
+// days are what the names of a log end with that is rotated into one file
+// every night, oldest first: mail.log, mail.log_yesterday, mail.log_current.
+var days = [...]string{"", "_yesterday", "_current"}
 
 // InTimeOrder sorts the paths of logs oldest first, as a shell's mail.log* needs: siblings of one log by
 // their rotation, different logs by their newest modification.
@@ -211,9 +230,15 @@ func InTimeOrder(paths []string) ([]string, error) {
 	slices.SortStableFunc(logs, func(a, b string) int { return cmp.Compare(newest[a], newest[b]) })
 	var sorted []string
 	for _, log := range logs {
-		order(groups[log])
-		for _, s := range groups[log] {
-			sorted = append(sorted, s.path)
+		for i, day := range days {
+			part := slices.DeleteFunc(slices.Clone(groups[log]), func(s sibling) bool { return max(0, slices.Index(days[:], s.key)) != i })
+			for j := range part {
+				part[j].key = strings.TrimPrefix(part[j].key, day)
+			}
+			order(part)
+			for _, s := range part {
+				sorted = append(sorted, s.path)
+			}
 		}
 	}
 	return sorted, errors.Join(errs...)
