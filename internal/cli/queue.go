@@ -24,6 +24,7 @@ type queueFlags struct {
 	queues              []string
 	top                 int
 	fresh               bool
+	counters, summary   bool
 	message             view.MessageQuery
 }
 
@@ -46,8 +47,8 @@ func (t *tool) queueCommand() *cobra.Command {
 	c.Flags().IntVar(&f.top, "top", 20, "how many destinations to show")
 	c.Flags().BoolVar(&f.fresh, "fresh", false, "list the queue now instead of giving the daemon's last listing")
 	c.AddCommand(
-		t.queueSub(f, "summarize", "The queue by destination and age, like queue alone", t.queueTable, true),
-		t.queueSub(f, "counters", "How many messages each queue holds", t.queueCounters, false),
+		t.queueSub(f, "summarize", "What each channel holds, where there are such, and the queue by destination and age", t.queueSummary, true),
+		t.queueSub(f, "counters", "What each queue holds, and what each channel or program has done", t.queueCounters, false),
 		t.queueMessagesSub(f, "list", "The messages in the queue, one line each", t.messageList),
 		t.queueMessagesSub(f, "messages", "The messages in the queue, with every recipient and reason", t.messagesWhole))
 	return c
@@ -65,8 +66,11 @@ func (t *tool) queueSub(f *queueFlags, name, short string, do func(context.Conte
 }
 
 func (t *tool) queueMessagesSub(f *queueFlags, name, short string, do func(view.Messages) error) *cobra.Command {
-	c := t.reading(&cobra.Command{Use: name, Short: short, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+	c := t.reading(&cobra.Command{Use: name + " [QUEUE]", Short: short, Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				f.message.Queue = args[0]
+			}
 			m, err := t.queueMessages(c.Context(), f)
 			if err != nil {
 				return err
@@ -83,6 +87,12 @@ func (t *tool) queueMessagesSub(f *queueFlags, name, short string, do func(view.
 	p.StringVar(&f.message.ID, "id", "", "only this queue id")
 	p.IntVar(&f.message.Limit, "limit", 100, "at most so many messages")
 	return c
+}
+
+// queueSummary is queueTable with the channels before it.
+func (t *tool) queueSummary(ctx context.Context, f *queueFlags) error {
+	f.summary = true
+	return t.queueTable(ctx, f)
 }
 
 // unknown is the exit status for an answer that is not known.
@@ -114,7 +124,7 @@ func (t *tool) getQueue(ctx context.Context, f *queueFlags) (view.Queue, error) 
 		}
 		return queueOf(f.mta, l.shape.Table(l.at)), nil
 	}
-	q := view.QueueQuery{Instance: f.instance, Queues: f.queues, Top: f.top, Fresh: f.fresh}
+	q := view.QueueQuery{Instance: f.instance, Queues: f.queues, Top: f.top, Fresh: f.fresh, Counters: f.counters}
 	return ask(ctx, t, func(s view.Source) (view.Queue, error) {
 		v, err := s.Queue(ctx, q)
 		if err == nil && !q.Fresh && tableMissing(v) {

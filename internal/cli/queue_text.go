@@ -32,6 +32,9 @@ func (t *tool) queueTable(ctx context.Context, f *queueFlags) error {
 		return errors.Join(t.out.json(q), unknown(why))
 	}
 	t.queueHead(q)
+	if f.summary {
+		t.summary(q)
+	}
 	for _, d := range q.Detail {
 		t.queueDetail(q.Time, d, f)
 	}
@@ -183,48 +186,28 @@ func totalOf(d view.QueueDetail) view.QueueRow {
 	return total
 }
 
-// queueCounters prints how much each queue holds.
-func (t *tool) queueCounters(ctx context.Context, f *queueFlags) error {
-	q, err := t.getQueue(ctx, f)
-	if err != nil {
-		return err
-	}
-	if t.json {
-		return errors.Join(t.out.json(q), unknown(q.Unknown))
-	}
-	t.queueHead(q)
-	tab := newTable("INSTANCE", "QUEUE", ">MESSAGES", ">SIZE", ">OLDEST")
-	for _, d := range q.Detail {
-		for _, c := range d.Queues {
-			size := "-"
-			if c.Bytes >= 0 {
-				size = bytesText(c.Bytes)
-			}
-			tab.add(clean(d.Instance), clean(c.Name), countText(c.Messages), size, ageText(q.Time, c.Oldest))
-		}
-		if d.Unknown != "" {
-			tab.add(clean(d.Instance), "UNKNOWN: "+clean(d.Unknown))
-			tab.mark(red)
-		}
-	}
-	if len(tab.rows) > 0 {
-		t.out.print(tab)
-	}
-	return unknown(q.Unknown)
-}
-
 // messageList prints one line for each message.
 func (t *tool) messageList(m view.Messages) error {
 	slices.SortStableFunc(m.Messages, func(a, b view.MessageItem) int { return a.Arrived.Compare(b.Arrived) })
-	tab := newTable("QUEUE ID", "QUEUE", ">AGE", ">SIZE", ">RCPT", "SENDER", "RECIPIENT", "REASON")
+	tries := slices.ContainsFunc(m.Messages, func(item view.MessageItem) bool { return item.Attempts > 0 })
+	head := []string{"QUEUE ID", "QUEUE", ">AGE", ">SIZE", ">RCPT", "SENDER", "RECIPIENT", "REASON"}
+	if tries {
+		head = slices.Insert(head, 2, ">TRIES")
+	}
+	tab := newTable(head...)
 	tab.optional = []string{"RCPT", "SIZE", "QUEUE"}
 	for _, item := range m.Messages {
-		to, reason := "", ""
+		to, reason, number := "unknown", "", "?"
 		if len(item.Recipients) > 0 {
-			to, reason = clean(item.Recipients[0].Address), clean(item.Recipients[0].Reason)
+			to, reason = recipientText(item.Recipients[0].Address), clean(item.Recipients[0].Reason)
+			number = countText(int64(len(item.Recipients)))
 		}
-		tab.add(clean(item.QueueID), clean(item.Queue), ageText(m.Time, item.Arrived), sizeCell(item.Size),
-			countText(int64(len(item.Recipients))), cut(senderText(item.Sender), 40), cut(to, 40), reason)
+		cells := []string{clean(item.QueueID), clean(item.Queue), ageText(m.Time, item.Arrived), sizeCell(item.Size),
+			number, cut(senderText(&item), 40), cut(to, 40), reason}
+		if tries {
+			cells = slices.Insert(cells, 2, countText(int64(item.Attempts)))
+		}
+		tab.add(cells...)
 	}
 	if len(tab.rows) > 0 {
 		t.out.print(tab)
@@ -235,10 +218,13 @@ func (t *tool) messageList(m view.Messages) error {
 // messagesWhole prints each message with all its recipients.
 func (t *tool) messagesWhole(m view.Messages) error {
 	for _, item := range m.Messages {
-		t.out.line(fmt.Sprintf("%s  %s  %s, in %s for %s, from %s", t.out.in(bold, clean(item.QueueID)), clean(item.Instance),
-			sizeCell(item.Size), clean(item.Queue), ageText(m.Time, item.Arrived), senderText(item.Sender)))
+		t.out.line(fmt.Sprintf("%s  %s  %s, in %s for %s%s, from %s", t.out.in(bold, clean(item.QueueID)), clean(item.Instance),
+			sizeCell(item.Size), clean(item.Queue), ageText(m.Time, item.Arrived), triesText(&item.QueuedMessage), senderText(&item)))
+		if len(item.Recipients) == 0 {
+			t.out.line("    to unknown: the log that is read does not name this message")
+		}
 		for _, r := range item.Recipients {
-			t.out.line("    to " + clean(r.Address))
+			t.out.line("    to " + recipientText(r.Address))
 			if r.Reason != "" {
 				t.out.line("       " + clean(r.Reason))
 			}
@@ -283,9 +269,14 @@ func sizeCell(n int64) string {
 	return bytesText(n)
 }
 
-func senderText(s string) string {
-	if s == "" {
-		return "<>"
+// senderText gives the sender: "" is the null sender where recipients are
+// known, else nothing is known of it.
+func senderText(item *view.MessageItem) string {
+	switch {
+	case item.Sender != "":
+		return clean(item.Sender)
+	case len(item.Recipients) == 0:
+		return "unknown"
 	}
-	return clean(s)
+	return "<>"
 }

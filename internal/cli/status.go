@@ -248,6 +248,12 @@ func queueLines(now time.Time, q view.QueueStatus) []string {
 		if oldest, name := oldestOf(q.Queues); !oldest.IsZero() {
 			l += fmt.Sprintf("; oldest %s, in %s", ageText(now, oldest), clean(name))
 		}
+		if n, oldest, name := untriedOf(q.Queues); n > 0 {
+			l += fmt.Sprintf("; %d never tried", n)
+			if !oldest.IsZero() {
+				l += fmt.Sprintf(", the oldest for %s, in %s", ageText(now, oldest), clean(name))
+			}
+		}
 		lines = append(lines, l)
 		if q.Normal != nil {
 			lines = append(lines, "normal for "+hourText(now, q.Normal)+": "+rangeText(*q.Normal)+" messages, those on hold apart")
@@ -266,6 +272,19 @@ func queueLines(now time.Time, q view.QueueStatus) []string {
 		lines = append(lines, l)
 	}
 	return lines
+}
+
+// untriedOf adds up the messages that no delivery was tried for.
+func untriedOf(list []mta.QueueCount) (n int64, oldest time.Time, queue string) {
+	for _, q := range list {
+		if u := q.Untried; u != nil {
+			n += u.Messages
+			if !u.Oldest.IsZero() && (oldest.IsZero() || u.Oldest.Before(oldest)) {
+				oldest, queue = u.Oldest, q.Name
+			}
+		}
+	}
+	return n, oldest, queue
 }
 
 func failureLines(now time.Time, in view.InstanceStatus) []string {
@@ -339,6 +358,9 @@ func portText(p view.PortRow) string {
 	}
 	if p.Sources > 0 {
 		l += " from " + plural(int64(p.Sources), "address")
+	}
+	if p.Capacity > 0 {
+		l += fmt.Sprintf(", %d %% of the %d sessions that there may be", 100*liveSockets(p)/p.Capacity, p.Capacity)
 	}
 	if p.Normal != nil {
 		l += ", normal is " + rangeText(*p.Normal)

@@ -87,15 +87,17 @@ func (b *Belt) Filler(instance string) func(*mta.QueuedMessage) {
 		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		from, size, known := b.tracker.Sender(instance, m.QueueID)
+		if known && m.Sender == "" {
+			m.Sender = from
+		}
+		if known && m.Size < 0 {
+			m.Size = size
+		}
 		if to, ok := b.tracker.Waits(instance, m.QueueID); ok {
 			m.Recipients = to
-		}
-		if from, size, ok := b.tracker.Sender(instance, m.QueueID); ok {
-			if m.Sender == "" {
-				m.Sender = from
-			}
-			if m.Size < 0 {
-				m.Size = size
+			if m.Sender == "" && !known {
+				m.Sender = "unknown"
 			}
 		}
 	}
