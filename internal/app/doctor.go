@@ -88,14 +88,14 @@ func (d *doctor) check(name, text string, err error, advice string) {
 }
 
 func (d *doctor) instance(ctx context.Context, in mta.Instance) {
-	what := fmt.Sprintf("%s %s, configuration %s, queue %s", in.MTA, in.Version, in.ConfigDir, in.QueueDir)
+	what := fmt.Sprintf("%s, configuration %s, queue %s", strings.TrimSpace(in.MTA+" "+in.Version), in.ConfigDir, in.QueueDir)
 	switch {
 	case d.running(in):
 		d.ok(in.Name, what+", running")
 	case len(d.procs[in.Name]) > 0:
 		d.bad(in.Name, what+", not running", "end the processes that are left over, then start the mail server")
 	default:
-		d.bad(in.Name, what+", not running", "start the mail server")
+		d.bad(in.Name, what+", not running", startOf(in))
 	}
 	for _, n := range in.Notes {
 		d.bad(in.Name+" configuration", n, "")
@@ -112,8 +112,20 @@ func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 	}
 	now := time.Now()
 	q, err := sample.Count(ctx, d.s.machine, a, in, now)
-	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Millisecond)), err, countAdvice(in, err))
+	advice := countAdvice(in, err)
+	if in.BaseDir != "" && errors.Is(err, fs.ErrPermission) {
+		advice = rights(d.s.machine, in.QueueDir)
+	}
+	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Millisecond)), err, advice)
 	d.listing(ctx, a, in)
+	if a.Conditions != nil {
+		list, err := a.Conditions(ctx, d.s.machine, in)
+		advice := "see the text"
+		if errors.Is(err, fs.ErrPermission) {
+			advice = rights(d.s.machine, in.QueueDir)
+		}
+		d.check(in.Name+" state", fmt.Sprintf("its own files tell of %d things that are out of order", len(list)), err, advice)
+	}
 	if len(in.Listen) == 0 {
 		d.bad(in.Name+" ports", "no port was found on which it accepts SMTP", "set `ports:` of the instance in the configuration file")
 	}
@@ -127,12 +139,18 @@ func (d *doctor) log(ctx context.Context, in mta.Instance, l mta.LogSource) {
 		return
 	}
 	f, _, err := tail.OpenPlain(l.Path)
+	if l.Quiet && errors.Is(err, fs.ErrNotExist) {
+		return // gone with its daemon
+	}
 	if err == nil {
 		err = f.Close()
 	}
 	advice := "set `log_file:` of the instance in the configuration file"
 	if errors.Is(err, fs.ErrPermission) {
 		advice = "usermod -aG adm USER, for the user that mtawatch runs as"
+		if in.BaseDir != "" {
+			advice = rights(d.s.machine, l.Path)
+		}
 	}
 	d.check(name, l.Path+" is readable", err, advice)
 }
@@ -163,8 +181,11 @@ func (d *doctor) listing(ctx context.Context, a *adapter.Adapter, in mta.Instanc
 	if n >= 100 {
 		text = "the first 100 messages listed"
 	}
-	advice := "start the mail server"
-	if errors.Is(err, fs.ErrPermission) {
+	advice := startOf(in)
+	switch {
+	case errors.Is(err, fs.ErrPermission) && in.BaseDir != "":
+		advice = rights(d.s.machine, in.QueueDir)
+	case errors.Is(err, fs.ErrPermission):
 		advice = "add the user that mtawatch runs as to group postdrop"
 	}
 	d.check(in.Name+" queue listing", text, err, advice)
@@ -213,7 +234,7 @@ func (d *doctor) processes(instances []mta.Instance) {
 		case in.Running:
 			d.bad(name, "it runs, but its processes cannot be told", "run as root or with CAP_SYS_PTRACE to tell several instances apart; mount /proc without hidepid")
 		default:
-			d.bad(name, "no dispatcher: it does not run", "start the mail server")
+			d.bad(name, "no dispatcher: it does not run", startOf(in))
 		}
 	}
 }

@@ -120,6 +120,10 @@ func counterTable(list []view.ChannelRow) *table {
 		}
 	}
 	for _, c := range list {
+		if c.Received.Recipients == 0 && c.Submitted.Recipients == 0 && c.Delivered.Recipients == 0 && c.Attempted+c.Rejected+c.Failed == 0 &&
+			c.Stored != nil && *c.Stored == 0 {
+			continue // nothing ever came this way
+		}
 		tab.add(clean(c.Channel))
 		tab.mark(bold)
 		volume("Received", c.Received, "")

@@ -271,7 +271,7 @@ func (t *tool) traceText(steps []view.TraceStep, sum view.TraceSummary, begin ti
 		queued := false
 		for _, s := range group {
 			text := stepText(s)
-			if s.Event.Kind == mta.KindQueued {
+			if s.Event.Kind == mta.KindQueued && s.Event.To == "" {
 				if queued {
 					text = "active again"
 				}
@@ -344,11 +344,20 @@ func stepText(s view.TraceStep) string {
 			b.WriteString(": " + e.Reply)
 		}
 	case mta.KindOrigin, mta.KindReceived, mta.KindConnect, mta.KindDisconnect, mta.KindAuth:
+		if e.Kind == mta.KindReceived {
+			put("for ", e.To)
+			put("into ", e.Queue)
+		}
 		put("from ", peerText(e.Client))
 		put("as ", e.SASLUser)
 	case mta.KindMessage:
 		put("<", e.MessageID+">")
 	case mta.KindQueued:
+		if e.To != "" { // a line for each recipient
+			put("for ", e.To)
+			put("into ", e.Queue)
+			break
+		}
 		put("from ", "<"+e.From+">")
 		fmt.Fprintf(&b, ", %s, %s", bytesText(e.Size), plural(int64(e.Recipients), "recipient"))
 	case mta.KindNotification:

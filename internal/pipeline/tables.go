@@ -78,6 +78,9 @@ func (b *Belt) channelRows(d *view.QueueDetail, in mta.Instance, now time.Time) 
 	d.ChannelsSince = since
 	stored := make(map[string]int64)
 	for _, q := range d.Queues {
+		if q.Name == "held" { // is no channel
+			continue
+		}
 		stored[q.Name] = q.Messages
 		if queues && !slices.ContainsFunc(list, func(c meter.Channel) bool { return c.Name == q.Name }) {
 			list = append(list, meter.Channel{Name: q.Name})
@@ -89,7 +92,7 @@ func (b *Belt) channelRows(d *view.QueueDetail, in mta.Instance, now time.Time) 
 	for _, c := range list {
 		row := view.ChannelRow{Channel: c.Name, Delivered: volume(c.Delivered), FirstTime: c.FirstTime, Submitted: volume(c.Submitted),
 			Attempted: c.Attempted, Rejected: c.Rejected, Failed: c.Failed}
-		if n, ok := stored[c.Name]; ok && queues {
+		if n := stored[c.Name]; queues && d.Unknown == "" {
 			row.Stored = &n
 		}
 		if queues {
