@@ -5,38 +5,38 @@
 //
 // # The formats of the log
 //
-// Read are mail.log_current, mail.log_yesterday, mail.log and connection.log in
-// the formats LOG_FORMAT 1 to 6, line by line, so that a log in which the
-// option was changed reads on; with a file name and a colon before, as grep
-// prints them; and behind a syslog header (LOG_MESSAGES_SYSLOG), with a time of
-// their own or without. Documented by the vendor (administration guides 2005Q4 and
-// 6.3, "MTA Message and Connection Logs"; reference of the option log_format) are:
+// Read are mail.log_current, mail.log_yesterday, mail.log and connection.log in the
+// formats LOG_FORMAT 1 to 6, line by line, so that a log in which the option was
+// changed reads on; with a file name and a colon before, as grep prints them; and
+// behind a syslog header (LOG_MESSAGES_SYSLOG), with a time of their own or without.
+// Documented by the vendor (administration guides 2005Q4 and 6.3, "MTA Message and
+// Connection Logs"; reference of the option log_format) are:
 //
-//   - formats 1 to 3: the fields up to the recipient, their order and that of
-//     the optional ones. Which of these a site logs does not stand in the line: each is known by
-//     its shape. An envelope id is known only between file and message id, the queue time only
-//     after the transport, and sensitivity, priority and intermediate address not
-//     at all: they stay in front of the diagnostic.
-//   - format 4: elements en, co, he; the attributes and their names; that a reader
-//     must expect new ones and any order.
-//   - formats 5 and 6: that they are JSON and flat JSON, and that the attributes
-//     bear the names of format 4. How they are nested is not documented. Read is any object
-//     on one line: each member whose name is that of an attribute, or ends with
-//     one after a sign (en.ts, en_ts), at any depth; a record with a direction (dr) is one
+//   - formats 1 to 3: the fields up to the recipient, their order and that of the
+//     optional ones. Which of these a site logs does not stand in the line: each is
+//     known by its shape. An envelope id is known only between file and message id, the
+//     queue time only after the transport, and sensitivity, priority and intermediate
+//     address not at all: they stay in front of the diagnostic.
+//   - format 4: elements en, co, he; the attributes and their names; that a reader must
+//     expect new ones and any order.
+//   - formats 5 and 6: that they are JSON and flat JSON, and that the attributes bear
+//     the names of format 4. How they are nested is not documented. Read is any object
+//     on one line: each member whose name is that of an attribute, or ends with one
+//     after a sign (en.ts, en_ts), at any depth; a record with a direction (dr) is one
 //     of a connection; one of a header line is known by the word he.
 //
-// Time is local, without zone: ParserConfig.Location. Lines name no instance:
-// all are those of the first of ParserConfig.Instances, or where there are several of the one whose name
-// or log name is the node (LOG_NODE) or the syslog tag; without any the
+// Time is local, without zone: ParserConfig.Location. Lines name no instance: all are
+// those of the first of ParserConfig.Instances, or where there are several of the one
+// whose name or log name is the node (LOG_NODE) or the syslog tag; without any the
 // instance is "imta".
 //
 // # What the log tells
 //
-// Event.Program is the channel that acted (the source channel), Event.Service
-// and Event.Queue of an E record the channel that took the message; Event.Service of an inbound
-// connection is its local port. Event.PID is the first part of
-// the process id, which is hexadecimal; it needs LOG_PROCESS. The letters after the first of a code are a set:
-// S is TLS, A authentication; others change nothing.
+// Event.Program is the channel that acted (the source channel), Event.Service and
+// Event.Queue of an E record the channel that took the message; Event.Service of an
+// inbound connection is its local port. Event.PID is the first part of the process id,
+// which is hexadecimal; it needs LOG_PROCESS. The letters after the first of a code are
+// a set: S is TLS, A authentication; others change nothing.
 //
 //	E         received, with PerRecipient: there is a record for each recipient
 //	E         queued, from a channel that only works on mail (process, reprocess, conversion,
@@ -62,25 +62,25 @@
 //
 // A file that is enqueued as .HELD gives a held event besides.
 //
-// QueueID is the part of the queue file's name that is the same at each
-// attempt (LOG_FILENAME). Without it the message id stands in (LOG_MESSAGE_ID), which is
-// also that of other copies of the message; then channels that only work on mail give
-// no removed events. Without both it is empty and nothing can be joined: deliveries and failures are still
-// counted. The process id joins nothing: E and D have different ones.
-// A message that goes to several channels, or on a channel marked single_sys to
-// several hosts, is one file and so one received message for each.
+// QueueID is the part of the queue file's name that is the same at each attempt
+// (LOG_FILENAME). Without it the message id stands in (LOG_MESSAGE_ID), which is also
+// that of other copies of the message; a message that moves on keeps it then, one
+// recipient added and one removed. Without both it is empty and nothing can be joined,
+// but all is counted. The process id joins nothing: E and D have different ones. A
+// message that goes to several channels, or on a channel marked single_sys to several
+// hosts, is one file and so one received message for each.
 //
-// Sizes are whole blocks, rounded up, of 1024 bytes: what BLOCK_SIZE is where
-// it is not set. Q, Z, R and K tell how much was processed, which is no size of a
-// message: Size stays 0. Delay is the queue time (LOG_QUEUE_TIME), in seconds; else unknown.
-// Reply is the other side's text without what the MTA puts around it: the host, the
-// connection and the banner, which become Relay. Where the MTA speaks itself it is its text.
+// Sizes are whole blocks, rounded up, of 1024 bytes: what BLOCK_SIZE is where it is not
+// set. Q, Z, R and K tell how much was processed, which is no size of a message: Size
+// stays 0. Delay is the queue time (LOG_QUEUE_TIME), in seconds; else unknown. Reply is
+// the other side's text without what the MTA puts around it: the host, the connection
+// and the banner, which become Relay. Where the MTA speaks itself it is its text.
 //
 // # What the daemons' logs tell
 //
 // dispatcher.log-*, job_controller.log-*, imta and watcher are read in the form
-// "dd/Mon/yyyy:hh:mm:ss +hhmm host program[pid]: category level: text". The
-// table daemonTexts has the words that tell of a start, an end and the like; other texts are
-// warnings of their level, and those of level Information and below nothing. Lines without a
-// date, as the debugging output of the dispatcher has them, give nothing.
+// "dd/Mon/yyyy:hh:mm:ss +hhmm host program[pid]: category level: text". The table
+// daemonTexts has the words that tell of a start, an end and the like; other texts are
+// warnings of their level, and those of level Information and below nothing. Lines
+// without a date, as the debugging output of the dispatcher has them, give nothing.
 package imta

@@ -229,8 +229,8 @@ func dequeued(dst []mta.Event, r *record) ([]mta.Event, error) {
 	}
 	e.Size = r.blocks * blockSize
 	if isInternal(r.sc) {
-		if r.file == "" {
-			return dst[:len(dst)-1], nil // the message goes on under the same id
+		if e.QueueID == "" {
+			return dst[:len(dst)-1], nil // of what, nobody can tell
 		}
 		e.Kind, e.PerRecipient, e.Reason = mta.KindRemoved, true, "moved on"
 		return dst, nil

@@ -109,31 +109,39 @@ func (l *nslog) setLevel(s string) {
 	l.text = s[i+len(": "):]
 }
 
-// A daemonText is a text by which a daemon tells what has become of a
-// process. The table is what the practice MTA writes, and what the vendor's
-// watcher is remembered to write; no list of the vendor's texts is public.
-//
-// In front of the words may stand whom they are about: "Watched 'NAME' process PID",
-// "NAME server", "NAME process PID", "process NAME PID", "service NAME".
-// Without such, a text is about the program that wrote it.
+// A daemonText is how a daemon tells what has become of a process. No list of
+// the vendor's texts is public: these are what the practice MTA writes, and
+// what the vendor's watcher is remembered to write. A text begins with the words, in any case;
+// signs at the end of a word do not count. "*" stands for one word, "@" for the program that it
+// is about.
 type daemonText struct {
-	words  string // "*" stands for anything
+	words  string
 	action mta.Action
+	about  string // the program, where "@" does not name it; "": the one that wrote the line
 }
 
+const smtpServer = "tcp_smtp_server"
+
 var daemonTexts = [...]daemonText{
-	{"exited abnormally", mta.ActionKilled},     // Watched 'imapd' process 13428 exited abnormally
-	{"terminated abnormally", mta.ActionKilled}, //
-	{"killed by signal", mta.ActionKilled},      // process tcp_smtp_server 4711 killed by signal 9
-	{"process limit reached", mta.ActionLimit},  // service SMTP process limit reached: 5 processes of 20 connections
-	{"all processes busy", mta.ActionLimit},     // service SMTP all processes busy
-	{"throttled", mta.ActionThrottled},          // process tcp_smtp_client 4712 throttled: it ends as soon as it is started
-	{"restarting too often", mta.ActionThrottled},
-	{"reloaded", mta.ActionReloaded},         // configuration reloaded
-	{"started", mta.ActionStarted},           // dispatcher started; Watcher process 13425 started at ...; process tcp_smtp_server 4711 started
-	{"stopped", mta.ActionStopped},           // dispatcher stopped
-	{"shutdown complete", mta.ActionStopped}, //
-	{"exited normally", mta.ActionStopped},   // process tcp_smtp_server 4711 exited normally
+	{"@ started", mta.ActionStarted, ""}, // Dispatcher started, 8.1
+	{"@ stopped", mta.ActionStopped, ""},
+	{"@ ended", mta.ActionStopped, ""},
+	{"configuration read", mta.ActionReloaded, ""},
+	{"configuration reloaded", mta.ActionReloaded, ""},
+
+	{"service * started process", mta.ActionStarted, smtpServer},    // service SMTP: started process 4711, 1 of 5
+	{"service * process * ended", mta.ActionStopped, smtpServer},    // service SMTP: process 4711 ended (MAX_LIFE_TIME), 100 connections in 1h0m0s
+	{"service * process * died", mta.ActionKilled, smtpServer},      // service SMTP: process 4711 died: signal: killed; 1 connections lost
+	{"service * limit reached", mta.ActionLimit, smtpServer},        // service SMTP: limit reached: 5 processes (MAX_PROCS) hold 100 connections
+	{"process @ * started", mta.ActionStarted, ""},                  // process tcp_smtp_client 4712 started
+	{"process @ * ended", mta.ActionStopped, ""},                    //
+	{"process @ * died", mta.ActionKilled, ""},                      // process tcp_smtp_client 4712 died: signal: killed
+	{"process @ * killed by signal", mta.ActionKilled, ""},          //
+	{"process @ * throttled", mta.ActionThrottled, ""},              // process tcp_smtp_client 4712 throttled: it ends as soon as it is started
+	{"watched @ process * exited abnormally", mta.ActionKilled, ""}, // Watched 'imapd' process 4713 exited abnormally
+	{"watcher process * started", mta.ActionStarted, "watcher"},     // Watcher process 4714 started at Tue Oct 21 15:29:44 2025
+	{"starting @ server", mta.ActionStarted, ""},                    // Starting job_controller server .... 4715
+	{"stopping @ server", mta.ActionStopped, ""},
 }
 
 // daemonLine makes the event of a line of a daemon's log.
@@ -162,66 +170,52 @@ func (p *parser) daemonLine(dst []mta.Event, l *nslog) ([]mta.Event, error) {
 func (l *nslog) action() (action mta.Action, about string) {
 	for i := range daemonTexts {
 		d := &daemonTexts[i]
-		at := strings.Index(l.text, d.words)
-		if at < 0 {
+		name, ok := matchWords(l.text, d.words)
+		switch {
+		case !ok || d.words[0] == '@' && daemonRole(name) == mta.RoleOther:
 			continue
+		case d.about != "":
+			name = d.about
+		case name == "":
+			name = l.program
 		}
-		if about, ok := subject(l.text[:at], l.program); ok {
-			return d.action, about
-		}
+		return d.action, name
 	}
 	return mta.ActionNone, ""
 }
 
-// subject gives the program that the words before an action name. ok is false
-// when they are another sentence, in which the word only occurs.
-func subject(s, program string) (name string, ok bool) {
-	var words [5]string
-	n := 0
-	for w := range strings.FieldsSeq(s) {
-		if n == len(words) {
+// matchWords reports whether text begins with words, and gives the word for "@".
+func matchWords(text, words string) (name string, ok bool) {
+	for words != "" {
+		var want, have string
+		want, words, _ = strings.Cut(words, " ")
+		have, text, _ = strings.Cut(text, " ")
+		have = strings.Trim(have, ",:;.'")
+		switch {
+		case have == "":
+			return "", false
+		case want == "@":
+			name = have
+		case want != "*" && !strings.EqualFold(want, have):
 			return "", false
 		}
-		words[n] = w
-		n++
 	}
-	if n > 0 && isNumber(words[n-1]) {
-		n--
-	}
-	switch {
-	case n == 0:
-		return program, true
-	case n == 1 && words[0] == "configuration":
-		return program, true
-	case n == 1:
-		return words[0], true
-	case n == 2 && words[0] == "service":
-		return "tcp_smtp_server", true
-	case n == 2 && (words[0] == "process" || words[0] == "server"):
-		return words[1], true
-	case n == 2 && (words[1] == "process" || words[1] == "server"):
-		return strings.ToLower(words[0]), true
-	case n == 3 && words[0] == "Watched" && words[2] == "process":
-		return strings.Trim(words[1], "'"), true
-	}
-	return "", false
-}
-
-func isNumber(s string) bool {
-	_, rest, ok := cutNumber(s)
-	return ok && rest == ""
+	return name, true
 }
 
 // daemonRole says what a program does for the MTA.
 func daemonRole(program string) mta.Role {
-	switch {
-	case program == "dispatcher":
+	switch program {
+	case "dispatcher", "Dispatcher":
 		return mta.RoleDispatcher
-	case program == "job_controller":
+	case "job_controller", "Job_controller":
 		return mta.RoleJobController
-	case program == "tcp_smtp_server", program == "tcp_lmtp_server":
+	case smtpServer, "tcp_lmtp_server":
 		return mta.RoleSMTPServer
-	case program == "tcp_smtp_client", program == "smtp_client", program == "tcp_lmtp_client", strings.HasSuffix(program, "_master"):
+	case "tcp_smtp_client", "smtp_client", "tcp_lmtp_client":
+		return mta.RoleDelivery
+	}
+	if strings.HasSuffix(program, "_master") {
 		return mta.RoleDelivery
 	}
 	return mta.RoleOther

@@ -109,6 +109,11 @@ func cutNumber(s string) (n int64, rest string, ok bool) {
 	return n, s[i:], i > 0
 }
 
+func isNumber(s string) bool {
+	_, rest, ok := cutNumber(s)
+	return ok && rest == ""
+}
+
 // processID gives the process of "501d.0b.9": its first part, in hexadecimal.
 // 0 when it is none or too large.
 func processID(pi string) int32 {
