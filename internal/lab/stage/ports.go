@@ -43,6 +43,16 @@ func (p *Ports) fill() error {
 	return nil
 }
 
+// FreePort gives the first port from one on that may be bound.
+func FreePort(from int) (int, error) {
+	for port := from; port <= 65535; port++ {
+		if free(port) {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("find a free port from %d on: there is none", from)
+}
+
 // free reports whether a port of every loopback address may be bound, for
 // connections and for packets.
 func free(port int) bool {

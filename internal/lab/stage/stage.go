@@ -30,6 +30,9 @@ func Daemons() []string { return []string{JobController, Dispatcher} }
 // Domain is that of the users of every practice MTA.
 const Domain = "practice.example"
 
+// Instance is what mtawatch calls every practice MTA.
+const Instance = "imta"
+
 // Config says what is put on. Base is required.
 type Config struct {
 	Base   string // the directory of the MTA

@@ -1,0 +1,172 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/lab/history"
+	"github.com/mtawatch/mtawatch/internal/lab/stage"
+	"github.com/mtawatch/mtawatch/internal/lab/watched"
+	"github.com/mtawatch/mtawatch/internal/lab/world"
+)
+
+// Options say how a drill is run. Dir and Binary are required.
+type Options struct {
+	Binary string        // mtawatch
+	Dir    string        // for the MTA and the watcher; what an earlier drill left there is removed
+	Ports  *stage.Ports  // nil: those that are free
+	Days   int           // that mtawatch has learned from; 0 is 14
+	WarmUp time.Duration // of watching before the drill begins; 0 is 60 s
+	Settle time.Duration // of watching on after the finding; 0 is 20 s
+	// Patience multiplies the limits of harmful drills, for machines that are
+	// slow or busy with other work; 0 is 1.
+	Patience float64
+	Most     time.Duration // bound of a harmless drill's length; 0 is none
+	Keep     string        // a directory for the logs of a drill that went wrong; "" keeps none
+	Say      func(format string, args ...any)
+}
+
+// Rate is the ordinary mail of a drill, letters a second.
+const Rate = 1.5
+
+func (o *Options) withDefaults(d *Drill) {
+	set := func(v *time.Duration, to time.Duration) {
+		if *v == 0 {
+			*v = to
+		}
+	}
+	set(&o.WarmUp, 60*time.Second)
+	set(&o.Settle, 20*time.Second)
+	if o.Days == 0 {
+		o.Days = 14
+	}
+	if o.Most > 0 && d.Harmless() {
+		d.Limit = min(d.Limit, o.Most)
+	}
+	if o.Patience > 0 && !d.Harmless() {
+		d.Limit = time.Duration(o.Patience * float64(d.Limit))
+	}
+	if o.Say == nil {
+		o.Say = func(string, ...any) {}
+	}
+	if d.Rate == 0 {
+		d.Rate = Rate
+	}
+	if d.Day == nil {
+		d.Day = world.Flat
+	}
+}
+
+// Run does one drill with an MTA of its own, and mends it. An error says that
+// the drill itself could not be done.
+func Run(ctx context.Context, d Drill, o Options) (row Row, err error) {
+	o.withDefaults(&d)
+	s, err := newScene(ctx, &d, &o)
+	if err != nil {
+		return Row{}, fmt.Errorf("set the scene of %s: %w", d.Name, errors.Join(err, s.close()))
+	}
+	defer func() {
+		s.saveLogs(o.Keep, d.Name, err != nil || !row.Passed)
+		err = errors.Join(err, s.close())
+	}()
+	o.Say("%s: warming up for %s", d.Name, o.WarmUp)
+	w := NewWatch(s)
+	if err := w.Follow(s.ctx, o.WarmUp, Never); err != nil {
+		return Row{}, err
+	}
+	o.Say("%s: begins: %s", d.Name, d.Text)
+	s.markLog()
+	w.Begin()
+	if err := d.Begin(s); err != nil {
+		return Row{}, fmt.Errorf("begin %s: %w", d.Name, errors.Join(err, s.mend()))
+	}
+	var evidence func() (bool, error)
+	if d.Evidence != nil {
+		evidence = func() (bool, error) { return d.Evidence(s) }
+	}
+	if err := w.Drill(s.ctx, &d.Expect, evidence, o.Settle); err != nil {
+		return Row{}, errors.Join(err, s.mend())
+	}
+	row = w.Row(&d.Expect)
+	o.Say("%s: %s", d.Name, row.Line())
+	err = s.mend()
+	o.Say("%s: put right", d.Name)
+	return row, err
+}
+
+// newScene starts all that a drill needs. The past is made while the MTA warms
+// up. The scene must be closed, with an error too.
+func newScene(ctx context.Context, d *Drill, o *Options) (*Scene, error) {
+	s := new(Scene)
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	mta, watcher := filepath.Join(o.Dir, "mta"), filepath.Join(o.Dir, "mtawatch")
+	if err := errors.Join(os.RemoveAll(mta), os.RemoveAll(watcher)); err != nil {
+		return s, err
+	}
+	c := stage.Config{Base: mta, Binary: o.Binary, Rate: d.Rate, Day: d.Day, Adjust: d.Adjust, Say: func(text string) { o.Say("%s", text) }}
+	if o.Ports != nil {
+		c.Ports = *o.Ports
+	}
+	var err error
+	if s.Stage, err = stage.New(c); err != nil {
+		return s, err
+	}
+	s.World = s.Stage.World
+	up := make(chan struct{})
+	s.beside.Go(func() {
+		if err := s.Stage.Run(s.ctx, func() { close(up) }); err != nil {
+			s.fail(err)
+			s.cancel()
+		}
+	})
+	select {
+	case <-up:
+	case <-s.ctx.Done():
+		return s, s.ctx.Err()
+	}
+	if s.Watcher, err = watched.New(watched.Config{Binary: o.Binary, Dir: watcher, Stage: s.Stage}); err != nil {
+		return s, err
+	}
+	began := time.Now()
+	err = history.Make(s.ctx, s.Watcher.DataDir(), history.Config{Stage: s.Stage, Days: o.Days, Rate: d.Rate, Day: d.Day, Now: began})
+	if err != nil {
+		return s, err
+	}
+	o.Say("%s: learned %d days of ordinary mail in %s", d.Name, o.Days, time.Since(began).Round(100*time.Millisecond))
+	if err := s.Watcher.Start(); err != nil {
+		return s, err
+	}
+	return s, s.Watcher.WaitReady(s.ctx)
+}
+
+// close ends all that the scene started.
+func (s *Scene) close() error {
+	err := s.mend()
+	if s.Watcher != nil {
+		err = errors.Join(err, s.Watcher.Stop())
+	}
+	s.cancel()
+	s.beside.Wait()
+	return errors.Join(err, s.Failure())
+}
+
+// saveLogs copies what was logged, and what mtawatch said, of a drill that
+// went wrong.
+func (s *Scene) saveLogs(dir, name string, wrong bool) {
+	if dir == "" || !wrong {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxSilence)
+	defer cancel()
+	findings, _, _, _ := s.Watcher.Run(ctx, "findings", "--all", "--json")
+	metrics, _, _, _ := s.Watcher.Run(ctx, "status")
+	mail, _ := os.ReadFile(s.logFile())
+	said, _ := os.ReadFile(s.Watcher.LogFile())
+	for suffix, text := range map[string][]byte{"-mail.log": mail, "-mtawatch.log": said, "-findings.json": findings, "-status.txt": metrics} {
+		_ = os.WriteFile(filepath.Join(dir, name+suffix), text, 0o644)
+	}
+}

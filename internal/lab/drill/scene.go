@@ -1,0 +1,182 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/mtawatch/mtawatch/internal/lab/stage"
+	"github.com/mtawatch/mtawatch/internal/lab/watched"
+	"github.com/mtawatch/mtawatch/internal/lab/world"
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
+
+// Scene is where a drill happens: a practice MTA with ordinary mail, and an
+// mtawatch that knows two weeks of it.
+type Scene struct {
+	Stage   *stage.Stage
+	World   *world.World
+	Watcher *watched.Watcher
+
+	ctx    context.Context // of all that goes on beside
+	cancel context.CancelFunc
+	beside sync.WaitGroup
+	undo   []func() error
+	mark   int64 // length of the log when the drill began
+
+	mu     sync.Mutex
+	failed error // what went wrong beside
+}
+
+// Undo says how to mend what was just broken. The last is done first.
+func (s *Scene) Undo(f func() error) { s.undo = append(s.undo, f) }
+
+// Beside runs f until the drill is over.
+func (s *Scene) Beside(f func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	s.Undo(func() error {
+		cancel()
+		<-done
+		return nil
+	})
+}
+
+// mend undoes all that the drill did.
+func (s *Scene) mend() error {
+	var all error
+	for _, f := range slices.Backward(s.undo) {
+		all = errors.Join(all, f())
+	}
+	s.undo = nil
+	return all
+}
+
+// fail tells that something beside the drill went wrong.
+func (s *Scene) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = errors.Join(s.failed, err)
+}
+
+// Failure gives what went wrong beside the drill.
+func (s *Scene) Failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// Findings asks the watcher for all that it found.
+func (s *Scene) Findings(ctx context.Context) (open, past []mta.Finding, err error) {
+	f, err := s.Watcher.Findings(ctx)
+	return f.Open, f.Past, err
+}
+
+// pids gives the processes of a program of this MTA.
+func (s *Scene) pids(program string) ([]int, error) {
+	want := s.Stage.Site.Program(program)
+	list, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, name := range list {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		arg, _, _ := bytes.Cut(b, []byte{0})
+		pid := 0
+		if _, err := fmt.Sscanf(name, "/proc/%d/", &pid); err == nil && string(arg) == want {
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) == 0 {
+		return nil, fmt.Errorf("no %s of %s runs", program, s.Stage.Site.Base)
+	}
+	return pids, nil
+}
+
+// signal sends a signal to processes; none is an error.
+func signal(sig syscall.Signal, pids ...int) error {
+	if len(pids) == 0 {
+		return errors.New("no such process runs")
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, sig); err != nil {
+			return fmt.Errorf("signal %d: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// imsimta runs a verb of the MTA's own command.
+func (s *Scene) imsimta(args ...string) error {
+	var out bytes.Buffer
+	if err := s.Stage.Command(&out, "imsimta", args...).Run(); err != nil {
+		return fmt.Errorf("run imsimta %s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(out.Bytes()))
+	}
+	return nil
+}
+
+// logFile is the MTA's log.
+func (s *Scene) logFile() string { return filepath.Join(s.Stage.Site.LogDir(), "mail.log_current") }
+
+// markLog remembers how long the log is: logged looks at what comes after.
+func (s *Scene) markLog() {
+	if fi, err := os.Stat(s.logFile()); err == nil {
+		s.mark = fi.Size()
+	}
+}
+
+// logged makes an Evidence of a text in the log since the beginning.
+func logged(text string) func(*Scene) (bool, error) {
+	return func(s *Scene) (bool, error) {
+		f, err := os.Open(s.logFile())
+		if err != nil {
+			return false, err
+		}
+		defer f.Close()
+		fi, err := f.Stat()
+		if err != nil || fi.Size() <= s.mark {
+			return false, err
+		}
+		b := make([]byte, fi.Size()-s.mark)
+		n, err := f.ReadAt(b, s.mark)
+		if n < len(b) && err != nil {
+			return false, err
+		}
+		return bytes.Contains(b, []byte(text)), nil
+	}
+}
+
+// tcpState makes an Evidence of that many sockets of the SMTP port in a state,
+// as the kernel numbers them (include/net/tcp_states.h).
+func tcpState(state string, atLeast int) func(*Scene) (bool, error) {
+	return func(s *Scene) (bool, error) {
+		b, err := os.ReadFile("/proc/net/tcp")
+		if err != nil {
+			return false, err
+		}
+		port := fmt.Sprintf(":%04X", s.Stage.Ports.SMTP)
+		n := 0
+		for line := range strings.Lines(string(b)) {
+			_, rest, _ := strings.Cut(line, ": ")
+			if f := strings.Fields(rest); len(f) > 2 && strings.HasSuffix(f[0], port) && f[2] == state {
+				n++
+			}
+		}
+		return n >= atLeast, nil
+	}
+}
