@@ -142,7 +142,7 @@ func (t *tool) root() *cobra.Command {
 	root.AddCommand(t.runCommand(), t.statusCommand(), t.queueCommand(), t.failuresCommand(), t.connectionsCommand(),
 		t.processesCommand(), t.traceCommand(), t.replayCommand(), t.doctorCommand(), t.parseCommand(), t.classifyCommand(), t.judgeCommand(),
 		t.findingsCommand(), t.explainCommand(),
-		t.checkConfigCommand(), t.versionCommand())
+		t.checkConfigCommand(), t.labCommand(), t.versionCommand())
 	return root
 }
 

@@ -1,9 +1,12 @@
 package drill
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/stage"
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -43,4 +46,27 @@ func killed(s *Scene, name string) error {
 		return s.Stage.Start(name)
 	})
 	return nil
+}
+
+// secondDispatcher starts another dispatcher of the same MTA, on a port that
+// is free.
+func secondDispatcher(s *Scene) error {
+	port, err := stage.FreePort(s.Stage.Ports.SMTP + 1000)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	p, err := stage.StartChild(s.Stage.Command(&out, stage.Dispatcher, "-port", strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	s.Undo(func() error { return p.Stop(10 * time.Second) })
+	t := time.NewTimer(500 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-p.Done():
+		return fmt.Errorf("start a second dispatcher: it ended: %w: %s", p.Err(), bytes.TrimSpace(out.Bytes()))
+	case <-t.C:
+		return nil
+	}
 }

@@ -37,6 +37,7 @@ const Instance = "imta"
 type Config struct {
 	Base   string // the directory of the MTA
 	Binary string // mtawatch; "" is the running program
+	Fresh  bool   // without the mail and logs that an earlier one left there
 	Ports  Ports  // zeros are the usual ones, or the next that are free
 	Format int    // LOG_FORMAT: 1 or 4; 0 is 1
 
@@ -107,6 +108,11 @@ func New(cfg Config) (*Stage, error) {
 	if cfg.Adjust != nil {
 		cfg.Adjust(&s)
 	}
+	if cfg.Fresh {
+		if err := sweep(cfg.Base); err != nil {
+			return nil, err
+		}
+	}
 	st, err := site.Create(cfg.Base, s)
 	if err != nil {
 		return nil, err
@@ -117,6 +123,24 @@ func New(cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	return &Stage{Site: st, World: w, Ports: p, say: cfg.Say, daemon: make(map[string]*Child)}, nil
+}
+
+// sweep removes what an earlier lab left in a directory. One that runs there,
+// or a directory that is none of a lab's, is left alone.
+func sweep(base string) error {
+	st, err := site.Open(base)
+	if err != nil {
+		return nil // not a site, or none that can be read: Create says what is wrong
+	}
+	lock, err := (&Stage{Site: st}).lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := os.RemoveAll(filepath.Join(st.Base, "data")); err != nil {
+		return fmt.Errorf("clear practice MTA: %w", err)
+	}
+	return nil
 }
 
 // Run starts the world and the daemons, calls ready once the MTA answers, and

@@ -1,0 +1,89 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/lab/stage"
+	"github.com/mtawatch/mtawatch/internal/lab/world"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
+	"github.com/mtawatch/mtawatch/internal/state"
+)
+
+// Step is the watcher's interval.
+const Step = 10 * time.Second
+
+// stateFile is the watcher's store of state in its data directory.
+const stateFile = "state.db"
+
+// Config says what the past was like. Stage, Days and Now are required.
+type Config struct {
+	Stage *stage.Stage
+	Days  int                     // of the past
+	Rate  float64                 // letters a second, in the mean
+	Day   func(time.Time) float64 // how it varied; nil is world.Day
+	Now   time.Time               // when the past ends
+	// Progress is told the part that is done, 0 to 1; nil is nobody.
+	Progress func(float64)
+}
+
+// Make makes a data directory in which the ordinary mail of a practice MTA has
+// been learned. What the directory knew before is lost.
+func Make(ctx context.Context, dataDir string, cfg Config) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make the past: %w", err)
+		}
+	}()
+	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+		return err
+	}
+	for _, suffix := range [...]string{"", "-wal", "-shm"} {
+		if err := os.RemoveAll(filepath.Join(dataDir, stateFile+suffix)); err != nil {
+			return err
+		}
+	}
+	db, err := state.Open(filepath.Join(dataDir, stateFile), state.Config{})
+	if err != nil {
+		return err
+	}
+	err = pipeline.Learn(ctx, db, pipeline.Config{Interval: Step, Location: time.Local}, Readings(cfg))
+	if err == nil {
+		b := new(state.Batch)
+		b.Put(pipeline.BucketPractice, pipeline.PracticeText, fmt.Appendf(nil,
+			"what is normal was not learned here: mtawatch lab made %d days of ordinary mail, up to %s", cfg.Days, cfg.Now.Format(time.RFC3339)))
+		err = db.Commit(ctx, b)
+	}
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// Readings gives the readings that a watcher would have had.
+func Readings(cfg Config) iter.Seq[mta.Reading] {
+	if cfg.Day == nil {
+		cfg.Day = world.Day
+	}
+	return func(yield func(mta.Reading) bool) {
+		m := newModel(cfg)
+		end := cfg.Now.Add(-Step)
+		total := end.Sub(m.start)
+		for at, i := m.start, 0; at.Before(end); at, i = at.Add(Step), i+1 {
+			if !yield(m.step(at)) {
+				return
+			}
+			if cfg.Progress != nil && i%1000 == 0 {
+				cfg.Progress(float64(at.Sub(m.start)) / float64(total))
+			}
+		}
+		if cfg.Progress != nil {
+			cfg.Progress(1)
+		}
+	}
+}
