@@ -19,7 +19,7 @@ import (
 
 func (t *tool) labDrillCommand() *cobra.Command {
 	b := drill.Board{}
-	all, list, quick := false, false, false
+	all, list, quick, apart := false, false, false, false
 	c := t.reading(&cobra.Command{
 		Use:   "drill [NAME...]",
 		Short: "Break a practice MTA on purpose, and see what mtawatch says and how fast",
@@ -29,6 +29,9 @@ func (t *tool) labDrillCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			if list {
 				return t.listDrills()
+			}
+			if apart {
+				return t.drillApart(c.Context())
 			}
 			var err error
 			if b.Drills, err = chooseDrills(args, all, quick); err != nil {
@@ -47,7 +50,19 @@ func (t *tool) labDrillCommand() *cobra.Command {
 	c.Flags().Float64Var(&b.Patience, "patience", 1, "multiply the limits, on a slow machine")
 	c.Flags().IntVar(&b.Days, "days", 14, "of history that mtawatch has learned from")
 	c.Flags().StringVar(&b.Keep, "keep-logs", "", "keep the logs of drills that did not pass in this `directory`")
+	c.Flags().BoolVar(&apart, "apart", false, "do the drill that standard input names, in the namespaces found (used by itself)")
+	_ = c.Flags().MarkHidden("apart") // it is there
 	return c
+}
+
+// drillApart does one drill in a process that has namespaces of its own.
+func (t *tool) drillApart(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return drill.Apart(ctx, t.in, t.out.w, func(text string) {
+		t.err.line(text)
+		_ = t.err.flush()
+	})
 }
 
 func drillNames() []string {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/site"
+	"github.com/mtawatch/mtawatch/internal/lab/stage"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
@@ -38,6 +39,8 @@ type Drill struct {
 	Rate   float64                 // of ordinary mail; 0 is the usual
 	Day    func(time.Time) float64 // nil: every moment is alike
 	Adjust func(*site.Settings)    // how the MTA is made; nil: as usual
+	// Prepare is done when the MTA's directory stands and nothing runs yet; nil nothing.
+	Prepare func(*stage.Stage) error
 
 	// Begin breaks something and says with Scene.Undo how to mend it.
 	Begin func(s *Scene) error

@@ -116,6 +116,11 @@ func newScene(ctx context.Context, d *Drill, o *Options) (*Scene, error) {
 		return s, err
 	}
 	s.World = s.Stage.World
+	if d.Prepare != nil {
+		if err := d.Prepare(s.Stage); err != nil {
+			return s, err
+		}
+	}
 	up := make(chan struct{})
 	s.beside.Go(func() {
 		if err := s.Stage.Run(s.ctx, func() { close(up) }); err != nil {

@@ -1,23 +1,47 @@
 package drill
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/site"
+	"github.com/mtawatch/mtawatch/internal/lab/stage"
+	"github.com/mtawatch/mtawatch/internal/lab/world"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
 func serverDrills() []Drill {
 	return []Drill{
 		{
+			Expect: Expect{Name: "disk-full", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing, mta.FindingDiskFilling}, Limit: soon,
+				Also: []mta.FindingCode{mta.FindingMailStopped}},
+			Text:  "the queue's file system is full",
+			Needs: NeedsMount, Prepare: smallQueue,
+			Begin: fillQueueDisk, Evidence: logged("452 4.3.1"),
+		},
+		{
 			Expect: Expect{Name: "log-silent", Codes: []mta.FindingCode{mta.FindingBlindSpot}, Limit: inAWhile},
 			Text:   "mail.log_current leads to /dev/null: mail flows, and nothing is written of it",
 			Begin:  silentLog,
 		},
 		{
-			Expect: Expect{Name: "channel-stopped", Codes: []mta.FindingCode{mta.FindingQueueNotDraining, mta.FindingQueueGrowing, mta.FindingQueueOldMail}, Limit: inAWhile},
+			Expect: Expect{Name: "held", Codes: []mta.FindingCode{mta.FindingMailHeld}, Limit: soon, Also: []mta.FindingCode{mta.FindingMailLoop}},
+			Text:   "a message that went in circles elsewhere comes in: it is held (.HELD)",
+			Begin:  heldMail,
+		},
+		{
+			Expect: Expect{Name: "server-overage", Codes: []mta.FindingCode{mta.FindingServerProcessOverage}, Limit: inAWhile},
+			Text:   "server processes may live for 30 s, and a client never lets go of one",
+			Adjust: func(s *site.Settings) { s.Services[0].MaxLifeTime = 30 * time.Second },
+			Begin:  neverLetGo,
+		},
+		{
+			Expect: Expect{Name: "channel-stopped", Codes: []mta.FindingCode{mta.FindingQueueNotDraining}, Limit: soon},
 			Text:   "an operator stops the channel tcp_local, and forgets it",
 			Begin: func(s *Scene) error {
 				s.Undo(func() error { return s.imsimta("qm", "start", site.ChannelInternet) })
@@ -46,4 +70,44 @@ func silentLog(s *Scene) error {
 	}
 	s.Undo(func() error { return errors.Join(os.Remove(name), os.Rename(away, name)) })
 	return os.Symlink(os.DevNull, name)
+}
+
+// heldMail sends a message with more Received lines than the MTA allows.
+func heldMail(s *Scene) error {
+	c, err := s.World.Dial(s.ctx, world.Client{Source: "127.10.0.77", Helo: "circle.example"})
+	if err != nil {
+		return err
+	}
+	defer c.Quit()
+	var text strings.Builder
+	for i := range s.Stage.Site.Options.MaxReceived + 5 {
+		fmt.Fprintf(&text, "Received: from a%d.example by b%d.example; Mon, 02 Mar 2026 12:00:00 +0000\r\n", i, i)
+	}
+	text.WriteString("From: <round@north.example>\r\nSubject: circles\r\n\r\nround and round\r\n")
+	s.Undo(func() error { return s.imsimta("qm", "delete", "-held") })
+	return c.SendText("round@north.example", []string{"ada@" + stage.Domain}, []byte(text.String()))
+}
+
+// neverLetGo keeps sessions open by saying something now and then.
+func neverLetGo(s *Scene) error {
+	var list []*world.Session
+	for range 3 {
+		c, err := s.World.Dial(s.ctx, world.Client{Source: "127.10.0.78", Helo: "clinging.example"})
+		if err != nil {
+			return err
+		}
+		list = append(list, c)
+	}
+	s.Beside(func(ctx context.Context) {
+		for ctx.Err() == nil {
+			sleep(ctx, 5*time.Second)
+			for _, c := range list {
+				_ = c.Command("NOOP", "250") // one that was ended clings no more
+			}
+		}
+		for _, c := range list {
+			c.Close()
+		}
+	})
+	return nil
 }

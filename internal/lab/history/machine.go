@@ -12,9 +12,6 @@ const (
 	capacity    = 100                    // sessions that a service holds
 	insideAddrs = 24                     // addresses of users here
 	outAddrs    = 60                     // addresses of others
-	lifeTime    = 24 * time.Hour         // of a server process
-	diskFree    = 20e9                   // bytes
-	diskSize    = 100e9                  // bytes
 	atWork      = 120 * time.Millisecond // that a message is in a queue at all
 )
 
@@ -121,9 +118,11 @@ func (m *model) queues(at time.Time) {
 	for domain, n := range by {
 		m.gauge2(n, "mta_queue_destination_messages", "destination", domain, "age", "5m")
 	}
-	m.gauge(diskFree, "mta_disk_free_bytes")
-	m.gauge(diskSize, "mta_disk_size_bytes")
-	m.gauge(3e6, "mta_disk_free_inodes")
+	m.gauge(float64(m.disk.Bavail)*float64(m.disk.Bsize), "mta_disk_free_bytes")
+	m.gauge(float64(m.disk.Blocks)*float64(m.disk.Bsize), "mta_disk_size_bytes")
+	if m.disk.Files > 0 {
+		m.gauge(float64(m.disk.Ffree), "mta_disk_free_inodes")
+	}
 }
 
 func (m *model) queue(name string, n, bytes, oldest, untried, untriedOldest float64) {

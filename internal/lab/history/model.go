@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/stage"
@@ -26,6 +27,7 @@ type model struct {
 	closed  []client   // connections that the kernel remembers
 	ages    map[string]time.Duration
 	lines   float64
+	disk    syscall.Statfs_t // of the queue, now: it was always so
 }
 
 // deferred is a message that waits for its next attempt.
@@ -49,9 +51,11 @@ func newModel(cfg Config) *model {
 	if cfg.Stage != nil {
 		sites = cfg.Stage.World.Sites()
 	}
-	return &model{recorder: newRecorder(), cfg: cfg, sites: sites, r: rand.New(rand.NewPCG(3, 14)),
+	m := &model{recorder: newRecorder(), cfg: cfg, sites: sites, r: rand.New(rand.NewPCG(3, 14)),
 		start: cfg.Now.AddDate(0, 0, -cfg.Days).Truncate(Step), ages: make(map[string]time.Duration),
 		log: filepath.Join(cfg.Stage.Site.LogDir(), "mail.log_current")}
+	_ = syscall.Statfs(cfg.Stage.Site.QueueDir(), &m.disk) // a disk that cannot be read has no past
+	return m
 }
 
 // step makes one reading.

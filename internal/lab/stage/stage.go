@@ -105,6 +105,7 @@ func New(cfg Config) (*Stage, error) {
 	if cfg.Format != 0 {
 		s.Options.LogFormat = cfg.Format
 	}
+	s.Services = []site.Service{{Name: "SMTP", Ports: []int{p.SMTP}, MinProcs: 1}, {Name: "SMTP_SUBMIT", Ports: []int{p.Submit}, MinProcs: 1}}
 	if cfg.Adjust != nil {
 		cfg.Adjust(&s)
 	}

@@ -20,7 +20,7 @@ type Practice struct {
 	Days  int           // of the past that it has learned
 	For   time.Duration // end after this time; 0 goes on until ctx ends
 
-	Say      func(text string)                     // lines for people
+	Say      func(text string)                    // lines for people
 	Progress func(what string, done, total int64) // of long work
 }
 
