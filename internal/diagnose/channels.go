@@ -329,6 +329,9 @@ func daemonComplains(c *Case, in *Instance, s *mta.Condition) Candidate {
 	k.Since = sinceOr(s.Since, c.Now)
 	k.DependsOn = []mta.FindingCode{mta.FindingJobControllerDown, mta.FindingDispatcherDown}
 	k.Title = cut(s.Subject, 80) + whose(in.Name) + " has something in it; while all is well it is empty"
+	if !strings.HasPrefix(s.Subject, "job_controller") {
+		k.Title = cut(s.Subject, 80) + whose(in.Name) + " tells of errors"
+	}
 	k.Cause = "a daemon of the mail server complains in its own log."
 	k.Evidence = []mta.Evidence{{Text: s.Text, Lines: cutLines(s.Lines)}}
 	k.Advice = []string{"read it: the lines name the channel program or file that fails; mend that, the log is begun anew when the daemon starts next"}

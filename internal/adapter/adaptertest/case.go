@@ -105,6 +105,8 @@ func (c *testCase) output(ctx context.Context, a adapter.Adapter, name string) (
 		err = c.queue(ctx, a, &b)
 	case "list":
 		err = c.list(ctx, a, &b)
+	case "conditions":
+		err = c.conditions(ctx, a, &b)
 	case "roles":
 		err = c.roles(ctx, a, &b)
 	default:
@@ -186,6 +188,30 @@ func (c *testCase) queue(ctx context.Context, a adapter.Adapter, b *bytes.Buffer
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+func (c *testCase) conditions(ctx context.Context, a adapter.Adapter, b *bytes.Buffer) error {
+	if a.Conditions == nil {
+		return errors.New("the adapter has no Conditions")
+	}
+	found, err := a.Detect(ctx, c.host)
+	if err != nil {
+		return err
+	}
+	for _, inst := range found {
+		list, err := a.Conditions(ctx, c.host, inst)
+		for _, s := range list {
+			if err := writeJSON(b, s); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if err := writeJSON(b, failure{inst.Name, err.Error()}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -7,12 +7,13 @@ import (
 
 // Adapter is the MTA of the Sun, iPlanet and Oracle Messaging Server.
 var Adapter = adapter.Adapter{
-	Name:   "imta",
-	Detect: detect,
-	At:     at,
-	Parser: newParser,
-	Count:  count,
-	List:   list,
-	Roles:  roles,
-	Heads:  []mta.Role{mta.RoleDispatcher, mta.RoleJobController},
+	Name:       "imta",
+	Detect:     detect,
+	At:         at,
+	Parser:     newParser,
+	Count:      count,
+	List:       list,
+	Roles:      roles,
+	Conditions: conditions,
+	Heads:      []mta.Role{mta.RoleDispatcher, mta.RoleJobController},
 }
