@@ -64,11 +64,11 @@
 //
 // QueueID is the part of the queue file's name that is the same at each attempt
 // (LOG_FILENAME). Without it the message id stands in (LOG_MESSAGE_ID), which is also
-// that of other copies of the message; a message that moves on keeps it then, one
-// recipient added and one removed. Without both it is empty and nothing can be joined,
-// but all is counted. The process id joins nothing: E and D have different ones. A
-// message that goes to several channels, or on a channel marked single_sys to several
-// hosts, is one file and so one received message for each.
+// that of other copies of the message; a message that moves on keeps it, so that there
+// are no removed events then. Without both it is empty: nothing can be joined and no
+// queued events are given, but all is counted. The process id joins nothing: E and D
+// have different ones. A message that goes to several channels, or on a channel marked
+// single_sys to several hosts, is one file and so one received message for each.
 //
 // Sizes are whole blocks, rounded up, of 1024 bytes: what BLOCK_SIZE is where it is not
 // set. Q, Z, R and K tell how much was processed, which is no size of a message: Size

@@ -176,6 +176,9 @@ func (r *record) enqueued(dst []mta.Event) ([]mta.Event, error) {
 	case r.notification(e):
 		dst = appendNotification(dst, r)
 	case isInternal(r.sc):
+		if e.QueueID == "" {
+			return dst[:n], nil // it was counted, and nothing can be joined
+		}
 		e.Kind = mta.KindQueued
 	default:
 		e.Kind = mta.KindReceived
@@ -208,6 +211,9 @@ func appendNotification(dst []mta.Event, r *record) []mta.Event {
 	e := &dst[n]
 	*e = mta.Event{Time: entry.Time, Instance: entry.Instance, Program: entry.Program, Service: entry.Service, PID: entry.PID,
 		Kind: mta.KindNotification, RefID: entry.QueueID, MessageID: original, NullSender: true, To: entry.To, Reason: "queued"}
+	if entry.QueueID == "" {
+		return dst
+	}
 	return append(dst, entry)
 }
 
@@ -229,8 +235,8 @@ func dequeued(dst []mta.Event, r *record) ([]mta.Event, error) {
 	}
 	e.Size = r.blocks * blockSize
 	if isInternal(r.sc) {
-		if e.QueueID == "" {
-			return dst[:len(dst)-1], nil // of what, nobody can tell
+		if r.file == "" {
+			return dst[:len(dst)-1], nil // the message goes on under the same id
 		}
 		e.Kind, e.PerRecipient, e.Reason = mta.KindRemoved, true, "moved on"
 		return dst, nil

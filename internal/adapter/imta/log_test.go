@@ -185,7 +185,7 @@ func TestWhatAnEventIsCounted(t *testing.T) {
 		{"connect", "28-Feb-2026 11:50:59.10 tcp_submit   +            O TCP|192.0.2.1|587|198.51.100.66|1244 SMTP", false, "587", ""},
 		{"connect, odd port", "28-Feb-2026 11:50:59.10 tcp_submit   +            O TCP|192.0.2.1|5x7|198.51.100.66|1244 SMTP", false, "", ""},
 		{"received", "16-Feb-2026 14:54:13.72 tcp_local    ims-ms       E 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", true, "ims-ms", "ims-ms"},
-		{"queued", "16-Feb-2026 14:54:13.72 process      ims-ms       E 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", true, "ims-ms", "ims-ms"},
+		{"queued", "16-Feb-2026 14:54:13.72 process      ims-ms       E 1 a@example.org rfc822;b@example.com b@ims-ms-daemon <m1@host.example>", true, "ims-ms", "ims-ms"},
 		{"removed", "16-Feb-2026 14:54:13.72 process                   D 1 a@example.org rfc822;b@example.com b@example.com /q/process/ZZ0abc.00", true, "", ""},
 		{"removed, not told", "16-Feb-2026 14:54:13.72 tcp_local                 K 1 a@example.org rfc822;b@example.com b@example.com", true, "", ""},
 		{"delivery", "16-Feb-2026 14:54:13.72 ims-ms                    D 1 a@example.org rfc822;b@example.com b@ims-ms-daemon", false, "", ""},
