@@ -1,11 +1,15 @@
 # One line per target; "make help" prints what each does.
-.PHONY: help build test live fuzz lint bench try drills deps
+.PHONY: help build test live fuzz lint bench try try-postfix drills lab-drills deps
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 build: ## bin/mtawatch, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/mtawatch ./cmd/mtawatch
-try: ## watch a private Postfix with traffic, until Ctrl-C (ARGS="--for 30s" to end by itself)
+try: build ## the practice MTA with traffic, watched, until Ctrl-C; needs nothing installed (ARGS="--for 60s" to end by itself)
+	bin/mtawatch lab --watch $(ARGS)
+try-postfix: ## watch a private Postfix with traffic, until Ctrl-C (ARGS="--for 30s" to end by itself)
 	build/deps && go run ./test/try $(ARGS)
+lab-drills: build ## break the practice MTA in every way, with a scoreboard (ARGS="--parallel 4 --json")
+	bin/mtawatch lab drill --all --parallel 2 $(ARGS)
 test: ## all that must hold: format, vet, tests, 5 s of each fuzz target, live tests
 	build/test
 live: ## the binary against real mail servers (LIVE_MESSAGES=100000 for the long run, ARGS="-run TestName")

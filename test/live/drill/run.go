@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	board "github.com/mtawatch/mtawatch/internal/lab/drill"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/test/live/world"
 )
@@ -59,26 +60,28 @@ func Run(ctx context.Context, b *world.Box, d Drill, o Options) (row Row, err er
 		err = errors.Join(err, s.close())
 	}()
 	o.Say("%s: warming up for %s", d.Name, o.WarmUp)
-	w := newWatch(s)
-	if err := w.follow(s.ctx, o.WarmUp, never); err != nil {
+	w := board.NewWatch(asked{s})
+	if err := w.Follow(s.ctx, o.WarmUp, board.Never); err != nil {
 		return Row{}, err
 	}
 	o.Say("%s: begins (%s)", d.Name, d.Text)
 	s.markLog()
-	w.begin(&d)
+	w.Begin()
 	if err := d.Begin(s); err != nil {
 		return Row{}, fmt.Errorf("begin %s: %w", d.Name, errors.Join(err, s.mend()))
 	}
-	if err := w.drill(s.ctx, &d, o.Settle); err != nil {
+	e := d.expect()
+	var evidence func() (bool, error)
+	if d.Evidence != nil {
+		evidence = func() (bool, error) { return d.Evidence(s) }
+	}
+	if err := w.Drill(s.ctx, &e, evidence, o.Settle); err != nil {
 		return Row{}, errors.Join(err, s.mend())
 	}
-	row = w.row(&d)
+	row = w.Row(&e)
 	o.Say("%s: %s", d.Name, row.Line())
 	return row, s.mend()
 }
-
-// never is an end that does not come.
-func never() (bool, error) { return false, nil }
 
 func newScene(ctx context.Context, b *world.Box, d Drill, o Options) (s *Scene, err error) {
 	s = &Scene{Box: b, log: LogFile}
