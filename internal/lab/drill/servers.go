@@ -41,6 +41,11 @@ func serverDrills() []Drill {
 			Begin:  neverLetGo,
 		},
 		{
+			Expect: Expect{Name: "return-job-missed", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, Limit: inAWhile},
+			Text:   "mail.log_current begins 30 hours ago: the nightly return job did not run",
+			Begin:  agedLog,
+		},
+		{
 			Expect: Expect{Name: "channel-stopped", Codes: []mta.FindingCode{mta.FindingQueueNotDraining}, Limit: soon},
 			Text:   "an operator stops the channel tcp_local, and forgets it",
 			Begin: func(s *Scene) error {
@@ -108,6 +113,38 @@ func neverLetGo(s *Scene) error {
 		for _, c := range list {
 			c.Close()
 		}
+	})
+	return nil
+}
+
+// logTime is how a record of LOG_FORMAT 1 begins.
+const logTime = "02-Jan-2006 15:04:05"
+
+// agedLog makes the first record of the log a day and more older, in its place.
+func agedLog(s *Scene) error {
+	f, err := os.OpenFile(s.logFile(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	was := make([]byte, len(logTime))
+	if _, err := f.ReadAt(was, 0); err != nil {
+		return fmt.Errorf("read the first record: %w", err)
+	}
+	at, err := time.ParseInLocation(logTime, string(was), time.Local)
+	if err != nil {
+		return fmt.Errorf("read the first record: %w", err)
+	}
+	if _, err := f.WriteAt([]byte(at.Add(-30*time.Hour).Format(logTime)), 0); err != nil {
+		return err
+	}
+	s.Undo(func() error {
+		f, err := os.OpenFile(s.logFile(), os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteAt(was, 0)
+		return errors.Join(err, f.Close())
 	})
 	return nil
 }
