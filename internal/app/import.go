@@ -143,7 +143,7 @@ func (im *importer) save(ctx context.Context, src mta.LogSource, p importPlan, b
 // list names the rotated pieces of a log that are young enough.
 func (im *importer) list(src mta.LogSource) (importPlan, error) {
 	p := importPlan{Planned: time.Now()}
-	files, err := rotatedOnly(src.Path)
+	files, err := rotatedOnly(src)
 	for _, f := range files {
 		info, serr := os.Stat(f)
 		if serr != nil || time.Since(info.ModTime()) > im.cfg.Retention {
@@ -165,8 +165,9 @@ func (im *importer) list(src mta.LogSource) (importPlan, error) {
 }
 
 // rotatedOnly gives the rotated pieces of a log, oldest first.
-func rotatedOnly(path string) ([]string, error) {
-	files, err := tail.Rotated(path)
+func rotatedOnly(src mta.LogSource) ([]string, error) {
+	path := src.Path
+	files, err := tail.RotatedOf(src)
 	if target, lerr := filepath.EvalSymlinks(path); lerr == nil {
 		path = target
 	}
@@ -283,7 +284,7 @@ func (r *importRun) files(ctx context.Context, plan []string) error {
 // find gives where a file is now, and how many bytes it and those after it in
 // the plan have.
 func (r *importRun) find(name string, plan []string) (path string, left int64) {
-	files, err := rotatedOnly(r.src.Path)
+	files, err := rotatedOnly(r.src)
 	if err != nil {
 		r.im.log.Warn("list rotated logs", "source", r.src.Name(), "error", err)
 	}

@@ -192,7 +192,7 @@ func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.T
 			unread = append(unread, l.Name()+": the journal is not searched; use `journalctl -g`")
 			continue
 		}
-		list, err := tail.Rotated(l.Path)
+		list, err := tail.RotatedOf(l)
 		if err != nil {
 			unread = append(unread, err.Error())
 		}

@@ -294,7 +294,9 @@ func stateFindings(c *Case, in *Instance) []Candidate {
 		case mta.ConditionReturnJobMissed:
 			list = append(list, returnJobMissed(c, in, &s))
 		case mta.ConditionDaemonComplains:
-			list = append(list, daemonComplains(c, in, &s))
+			if c.Now.Sub(s.Since) < complaintStands {
+				list = append(list, daemonComplains(c, in, &s))
+			}
 		}
 	}
 	return list
@@ -322,15 +324,19 @@ func returnJobMissed(c *Case, in *Instance, s *mta.Condition) Candidate {
 	return k
 }
 
+// complaintStands is for how long what a daemon wrote last is news.
+const complaintStands = 24 * time.Hour
+
 func daemonComplains(c *Case, in *Instance, s *mta.Condition) Candidate {
-	k := Candidate{Need: 0, Clear: time.Minute, Family: "complains|" + s.Subject, Rank: RankGrowth}
-	k.Code, k.Instance, k.Subject = mta.FindingOwnResourceFailing, in.Name, cut(s.Subject, 80)
+	log, _, _ := strings.Cut(cut(s.Subject, 80), "-") // each start of the daemon gives its log another name
+	k := Candidate{Need: 0, Clear: time.Minute, Family: "complains|" + log, Rank: RankGrowth}
+	k.Code, k.Instance, k.Subject = mta.FindingOwnResourceFailing, in.Name, log
 	k.Severity, k.Confidence = mta.SeverityInfo, 0.8
 	k.Since = sinceOr(s.Since, c.Now)
 	k.DependsOn = []mta.FindingCode{mta.FindingJobControllerDown, mta.FindingDispatcherDown}
-	k.Title = cut(s.Subject, 80) + whose(in.Name) + " has something in it; while all is well it is empty"
-	if !strings.HasPrefix(s.Subject, "job_controller") {
-		k.Title = cut(s.Subject, 80) + whose(in.Name) + " tells of errors"
+	k.Title = log + whose(in.Name) + " tells of trouble"
+	if strings.HasPrefix(log, "job_controller") {
+		k.Title = log + whose(in.Name) + " has something in it; while all is well it is empty"
 	}
 	k.Cause = "a daemon of the mail server complains in its own log."
 	k.Evidence = []mta.Evidence{{Text: s.Text, Lines: cutLines(s.Lines)}}

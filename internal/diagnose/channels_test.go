@@ -124,7 +124,7 @@ func grow(name string, n float64) func(*channelHost) {
 }
 
 func TestChannels(t *testing.T) {
-	complains := mta.Condition{Kind: mta.ConditionDaemonComplains, Subject: "job_controller.log-0A", Text: "job_controller.log-0A is not empty", Lines: []string{"cannot start /b/lib/ims_master"}}
+	complains := mta.Condition{Kind: mta.ConditionDaemonComplains, Subject: "job_controller.log-0A", Since: begin, Text: "job_controller.log-0A is not empty", Lines: []string{"cannot start /b/lib/ims_master"}}
 	tests := []struct {
 		name     string
 		start    func(*channelHost)
@@ -165,7 +165,7 @@ func TestChannels(t *testing.T) {
 		{name: "the dispatcher is down", start: func(h *channelHost) { h.dispatchers = 0 }, minutes: 2, code: mta.FindingDispatcherDown, severity: mta.SeverityCritical, subject: "dispatcher",
 			words: []string{"new SMTP connections are refused", "`start-msg dispatcher`", "`imsimta process`"}},
 		{name: "its log is not empty", start: func(h *channelHost) { h.f.states = []mta.Condition{complains} }, code: mta.FindingOwnResourceFailing,
-			subject: "job_controller.log-0A", severity: mta.SeverityInfo, words: []string{"cannot start /b/lib/ims_master"}},
+			subject: "job_controller.log", severity: mta.SeverityInfo, words: []string{"cannot start /b/lib/ims_master"}},
 		{name: "the return job did not run", start: func(h *channelHost) {
 			h.f.states = []mta.Condition{{Kind: mta.ConditionReturnJobMissed, Text: "mail.log_current begins 30 h ago", Since: begin}}
 		}, minutes: 3, code: mta.FindingOwnResourceFailing, subject: "return job", severity: mta.SeverityWarning,

@@ -42,13 +42,13 @@ func (r *runner) readConditions(ctx context.Context, name string) {
 }
 
 // SetConditions takes what an instance's own files tell of its state. With
-// an error nothing is known of it.
+// an error the list is what could be read all the same.
 func (b *Belt) SetConditions(instance string, at time.Time, list []mta.Condition, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := conditions{at: at, list: list[:min(len(list), maxConditions)]}
 	if err != nil {
-		s.failed, s.since, s.list = fmt.Sprintf("read state: %v", err), at, nil
+		s.failed, s.since = fmt.Sprintf("read state: %v", err), at
 		if old := b.states[instance]; old.failed != "" {
 			s.since = old.since
 		}
