@@ -6,6 +6,8 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/lab/channel"
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
+	"github.com/mtawatch/mtawatch/internal/lab/qm"
+	"github.com/mtawatch/mtawatch/internal/lab/returnjob"
 )
 
 // Program is one of the MTA's programs. args are without the program's own
@@ -17,10 +19,12 @@ type Program func(ctx context.Context, args []string, stdin io.Reader, stdout, s
 func ProgramOf(name string) (Program, bool) {
 	p, ok := map[string]Program{
 		// one line each: "dispatcher": dispatcher.Main,
+		"imsimta":         qm.Main,
 		"job_controller":  jobs.Main,
 		"tcp_smtp_client": channel.SMTP,
 		"ims_master":      channel.Store,
 		"process":         channel.Process,
+		"return":          returnjob.Main,
 	}[name]
 	return p, ok
 }
