@@ -25,8 +25,14 @@ func (r *record) readOptional(s string) {
 // cutFlags passes over the flags of LOG_NOTARY, a number or words. A number of
 // three digits with text after it is a reply.
 func (r *record) cutFlags(s string) string {
-	if strings.HasPrefix(s, "NOTIFY=") {
-		return strings.TrimLeft(s[addressEnd(s):], " ")
+	if end := strings.IndexByte(s, ' '); end > 0 && s[0] != '<' && s[0] != '*' {
+		// Whatever stands before the queue file are flags; without a file, words of RFC 3461.
+		rest := strings.TrimLeft(s[end:], " ")
+		if !isFile(s[:end]) && isFile(rest[:addressEnd(rest)]) || isNotify(s[:end]) {
+			return rest
+		}
+	} else if isNotify(s) {
+		return ""
 	}
 	n, ok := 0, false
 	for ; n < len(s) && digit(s[n]); n++ {
@@ -39,13 +45,30 @@ func (r *record) cutFlags(s string) string {
 	if n != 3 || s[0] != '2' && s[0] != '4' && s[0] != '5' || rest == "" || s[0] == '2' && r.ac[0] != 'D' {
 		return rest
 	}
-	if c := rest[0]; c == '<' || c == '*' || c == '/' || replyAt(rest) == 0 && !isEnhanced(rest) {
-		return rest
-	}
-	if _, _, ok := queueFile(rest[:addressEnd(rest)]); ok {
+	if c := rest[0]; c == '<' || c == '*' || replyAt(rest) == 0 && !isEnhanced(rest) {
 		return rest
 	}
 	return s
+}
+
+// isFile reports whether a word is the path of a queue file.
+func isFile(s string) bool {
+	if strings.IndexByte(s, '/') < 0 {
+		return false
+	}
+	_, _, ok := queueFile(s)
+	return ok
+}
+
+// isNotify reports whether a word is a value of NOTIFY of RFC 3461.
+func isNotify(s string) bool {
+	s = strings.TrimPrefix(s, "NOTIFY=")
+	for _, word := range [...]string{"NEVER", "SUCCESS", "FAILURE", "DELAY"} {
+		if rest, ok := strings.CutPrefix(s, word); ok && (rest == "" || rest[0] == ',') {
+			return true
+		}
+	}
+	return false
 }
 
 // cutFile cuts the path of the queue file.
@@ -54,10 +77,7 @@ func (r *record) cutFile(s string) string {
 	if end < 0 {
 		end = len(s)
 	}
-	if strings.IndexByte(s[:end], '/') < 0 {
-		return s
-	}
-	if _, _, ok := queueFile(s[:end]); !ok {
+	if !isFile(s[:end]) {
 		return s
 	}
 	r.file = s[:end]
