@@ -1,0 +1,541 @@
+package dispatcher_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/lab/dispatcher"
+	"github.com/mtawatch/mtawatch/internal/lab/site"
+)
+
+// TestMain runs this binary as the program it was started as: the sites of the
+// tests link their programs to it.
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) {
+	case "dispatcher":
+		os.Exit(dispatcher.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	case "tcp_smtp_server":
+		os.Exit(worker())
+	case "ims_master": // a worker that comes to nothing
+		os.Exit(3)
+	}
+	os.Exit(m.Run())
+}
+
+// worker answers each line with its process id, and "quit" with "bye".
+func worker() int {
+	inbox, err := dispatcher.OpenInbox()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for {
+		c, err := inbox.Accept()
+		if err != nil {
+			break
+		}
+		go func() {
+			defer c.Close()
+			fmt.Fprintf(c, "%d\n", os.Getpid())
+			lines := bufio.NewScanner(c)
+			for lines.Scan() {
+				if lines.Text() == "quit" {
+					fmt.Fprintln(c, "bye")
+					return
+				}
+				fmt.Fprintf(c, "%d\n", os.Getpid())
+			}
+		}()
+	}
+	inbox.Wait()
+	return 0
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// running is a dispatcher and the site that it serves.
+type running struct {
+	site *site.Site
+	cmd  *exec.Cmd
+	addr string
+}
+
+// start makes a site with one service and starts its dispatcher.
+func start(t *testing.T, v site.Service) *running {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	v.Name, v.Ports = "SMTP", []int{port}
+	s, err := site.Create(filepath.Join(t.TempDir(), "b"), site.Settings{Binary: exe, Services: []site.Service{v}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{site: s, addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	r.cmd = r.launch(t)
+	waitFor(t, "a listening dispatcher", func() bool {
+		k, err := dial(r.addr)
+		return err == nil && k.quit() == nil
+	})
+	return r
+}
+
+func (r *running) launch(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	path := r.site.Program("dispatcher")
+	cmd := exec.Command(path, args...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		// The first lets sessions end, the second ends them.
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = cmd.Wait()
+		}()
+		for {
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-done:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	return cmd
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("waited in vain for %s", what)
+}
+
+func refused(addr string) bool {
+	c, err := net.Dial("tcp", addr)
+	if err == nil {
+		_ = c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+func (r *running) log(t *testing.T) string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(r.site.LogDir(), "dispatcher.log-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	for _, n := range names {
+		b, err := os.ReadFile(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	return string(all)
+}
+
+// children are the worker processes, by the name the process list has for them.
+func (r *running) children(t *testing.T) []int {
+	t.Helper()
+	pids, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []int
+	for _, p := range pids {
+		comm, _ := os.ReadFile(p)
+		args, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "cmdline"))
+		if string(comm) != "tcp_smtp_server\n" || !strings.HasPrefix(string(args), r.site.Program("tcp_smtp_server")+"\x00") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, pid)
+	}
+	return list
+}
+
+// talk is a client's session.
+type talk struct {
+	net.Conn
+	lines *bufio.Reader
+	pid   int
+}
+
+func dial(addr string) (*talk, error) {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	k := &talk{Conn: c, lines: bufio.NewReader(c)}
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return nil, err
+	}
+	k.pid, err = k.read()
+	return k, err
+}
+
+func (k *talk) read() (int, error) {
+	line, err := k.lines.ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(line))
+}
+
+func (k *talk) say() error {
+	if _, err := fmt.Fprintln(k, "hello"); err != nil {
+		return err
+	}
+	pid, err := k.read()
+	if err == nil && pid != k.pid {
+		err = fmt.Errorf("process %d answers for %d", pid, k.pid)
+	}
+	return err
+}
+
+func (k *talk) quit() error {
+	defer k.Close()
+	if _, err := fmt.Fprintln(k, "quit"); err != nil {
+		return err
+	}
+	line, err := k.lines.ReadString('\n')
+	if err != nil || line != "bye\n" {
+		return fmt.Errorf("quit: %q, %w", line, err)
+	}
+	return nil
+}
+
+// TestLives lets many sessions meet workers with short lives.
+func TestLives(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 1, MaxProcs: 3, MinConns: 2, MaxConns: 8, MaxLifeTime: time.Second, MaxLifeConns: 20, MaxShutdown: 2})
+	var wg sync.WaitGroup
+	var served atomic.Int64
+	pids := sync.Map{}
+	stop := time.Now().Add(3 * time.Second)
+	for range 16 {
+		wg.Go(func() {
+			for time.Now().Before(stop) {
+				k, err := dial(r.addr)
+				if err != nil {
+					t.Errorf("dial: %v", err)
+					return
+				}
+				pids.Store(k.pid, true)
+				for range 3 {
+					time.Sleep(10 * time.Millisecond)
+					if err := k.say(); err != nil {
+						t.Errorf("a session was dropped: %v", err)
+						return
+					}
+				}
+				if err := k.quit(); err != nil {
+					t.Errorf("a session was dropped: %v", err)
+					return
+				}
+				served.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	n := 0
+	pids.Range(func(any, any) bool { n++; return true })
+	log := r.log(t)
+	if n < 6 || !strings.Contains(log, "exited normally (MAX_LIFE_CONNS)") {
+		t.Errorf("%d sessions, %d processes; the log:\n%s", served.Load(), n, log)
+	}
+	if strings.Contains(log, "killed") || strings.Contains(log, "abnormally") {
+		t.Errorf("a worker died:\n%s", log)
+	}
+	most, draining := 0, 0
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "takes no more connections") {
+			draining++
+		}
+		if strings.Contains(line, " exited normally (") {
+			draining--
+		}
+		most = max(most, draining)
+	}
+	if most > 2 {
+		t.Errorf("%d workers drained at once, MAX_SHUTDOWN is 2:\n%s", most, log)
+	}
+}
+
+// TestLifeTime wants a worker that has had its time to end although it has a
+// client, when that has gone.
+func TestLifeTime(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 1, MaxProcs: 1, MaxLifeTime: time.Second})
+	old, err := dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the worker to be relieved", func() bool { return strings.Contains(r.log(t), "MAX_LIFE_TIME; 1 are open") })
+	next, err := dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.pid == old.pid {
+		t.Error("a worker beyond its life took a client")
+	}
+	if err := errors.Join(old.say(), old.quit(), next.quit()); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, "the old worker's end", func() bool {
+		return strings.Contains(r.log(t), fmt.Sprintf("process tcp_smtp_server %d exited normally (MAX_LIFE_TIME)", old.pid))
+	})
+}
+
+// TestKilled wants refused connections at once after the dispatcher's death,
+// and running sessions to go on.
+func TestKilled(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 2, MaxProcs: 2})
+	k, err := dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.cmd.Wait()
+	if !refused(r.addr) {
+		t.Error("a connection after the dispatcher's death is not refused")
+	}
+	if err := k.say(); err != nil {
+		t.Errorf("the running session: %v", err)
+	}
+	waitFor(t, "the idle worker's end", func() bool { return len(r.children(t)) == 1 })
+	if err := k.quit(); err != nil {
+		t.Errorf("the running session: %v", err)
+	}
+	waitFor(t, "the orphan's end", func() bool { return len(r.children(t)) == 0 })
+}
+
+// TestTerminated wants SIGTERM to let sessions end, with no port open.
+func TestTerminated(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 1})
+	k, err := dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "a refused connection", func() bool {
+		return refused(r.addr)
+	})
+	if err := errors.Join(k.say(), k.quit()); err != nil {
+		t.Error(err)
+	}
+	if err := r.cmd.Wait(); err != nil {
+		t.Errorf("dispatcher: %v", err)
+	}
+	if !strings.HasSuffix(r.log(t), "dispatcher stopped\n") {
+		t.Errorf("the log:\n%s", r.log(t))
+	}
+}
+
+// TestCapacity wants the clients beyond the capacity to wait, not to be turned
+// away, and the log to say so.
+func TestCapacity(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 0, MaxProcs: 2, MinConns: 1, MaxConns: 2})
+	var held []*talk
+	pids := map[int]bool{}
+	for range 4 {
+		k, err := dial(r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, k)
+		pids[k.pid] = true
+	}
+	if len(pids) != 2 {
+		t.Errorf("%d processes hold 4 connections; want 2", len(pids))
+	}
+	fifth := make(chan error, 1)
+	go func() {
+		k, err := dial(r.addr)
+		if err == nil {
+			err = k.quit()
+		}
+		fifth <- err
+	}()
+	waitFor(t, "the warning", func() bool { return strings.Contains(r.log(t), "process limit reached") })
+	select {
+	case err := <-fifth:
+		t.Fatalf("the fifth was served beyond the capacity: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	if err := held[0].quit(); err != nil {
+		t.Error(err)
+	}
+	if err := <-fifth; err != nil {
+		t.Errorf("the fifth: %v", err)
+	}
+}
+
+// TestWorkerDeath wants a dead worker told and replaced, and a program that
+// comes to nothing not to be started in a busy loop.
+func TestWorkerDeath(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 1, MaxProcs: 1})
+	k, err := dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(k.pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(k.lines); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+	defer func() {
+		if t.Failed() {
+			t.Log(r.log(t))
+		}
+	}()
+	waitFor(t, "the line", func() bool {
+		return regexp.MustCompile(fmt.Sprintf(`General Error: process tcp_smtp_server %d killed by signal 9; service SMTP, 1 connections lost`, k.pid)).MatchString(r.log(t))
+	})
+	k, err = dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.quit(); err != nil {
+		t.Error(err)
+	}
+
+	r.edit(t, "IMAGE=IMTA_BIN:tcp_smtp_server", "IMAGE=IMTA_BIN:ims_master")
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the new configuration", func() bool { return strings.Contains(r.log(t), "configuration reloaded") })
+	if err := syscall.Kill(k.pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "two starts", func() bool { return strings.Count(r.log(t), "throttled") >= 2 })
+	time.Sleep(300 * time.Millisecond)
+	if n := strings.Count(r.log(t), "throttled"); n > 6 {
+		t.Errorf("%d starts", n)
+	}
+}
+
+// edit changes dispatcher.cnf.
+func (r *running) edit(t *testing.T, old, new string) {
+	t.Helper()
+	name := filepath.Join(r.site.ConfigDir(), "dispatcher.cnf")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(b), old) {
+		t.Fatalf("%s has no %s", name, old)
+	}
+	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(b), old, new)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReload moves a service to another port, then spoils the file.
+func TestReload(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 1})
+	k, err := dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	_, old, _ := strings.Cut(r.addr, ":")
+	r.edit(t, "PORT="+old, "PORT="+strconv.Itoa(port))
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the old port's end", func() bool {
+		return refused(r.addr)
+	})
+	k2, err := dial(fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.edit(t, "MAX_PROCS=", "MAX_PROCESSES=")
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the complaint", func() bool {
+		return strings.Contains(r.log(t), "unknown setting MAX_PROCESSES; going on as before")
+	})
+	if err := errors.Join(k.say(), k.quit(), k2.say(), k2.quit()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSecond wants a second dispatcher to fail with a line in its log, unless
+// it has another port.
+func TestSecond(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 1})
+	out, err := exec.Command(r.site.Program("dispatcher")).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "is another dispatcher running?") {
+		t.Errorf("the second dispatcher: %v, %s", err, out)
+	}
+	if !strings.Contains(r.log(t), "General Critical: service SMTP: listen tcp "+r.addr) {
+		t.Errorf("the log:\n%s", r.log(t))
+	}
+	port := freePort(t)
+	r.launch(t, "-port", strconv.Itoa(port))
+	waitFor(t, "the second dispatcher", func() bool {
+		k, err := dial(fmt.Sprintf("127.0.0.1:%d", port))
+		return err == nil && k.quit() == nil
+	})
+}
+
+// TestIdle wants workers above MIN_PROCS to end when they have nothing to do.
+func TestIdle(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 0, MaxProcs: 2, MinConns: 1, MaxIdleTime: 300 * time.Millisecond})
+	a, err := dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", a.pid)); err != nil || string(comm) != "tcp_smtp_server\n" {
+		t.Errorf("the process list calls the worker %q, %v", comm, err)
+	}
+	if err := a.quit(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "an idle worker's end", func() bool { return len(r.children(t)) == 0 })
+	if !strings.Contains(r.log(t), "exited normally (MAX_IDLE_TIME)") {
+		t.Errorf("the log:\n%s", r.log(t))
+	}
+}
