@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/mtawatch/mtawatch/internal/lab/channel"
+	"github.com/mtawatch/mtawatch/internal/lab/dispatcher"
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
 	"github.com/mtawatch/mtawatch/internal/lab/qm"
 	"github.com/mtawatch/mtawatch/internal/lab/returnjob"
@@ -18,7 +19,8 @@ type Program func(ctx context.Context, args []string, stdin io.Reader, stdout, s
 // under each of them, so that the process list shows what an MTA's would.
 func ProgramOf(name string) (Program, bool) {
 	p, ok := map[string]Program{
-		// one line each: "dispatcher": dispatcher.Main,
+		// one line each
+		"dispatcher":      dispatcher.Main,
 		"imsimta":         qm.Main,
 		"job_controller":  jobs.Main,
 		"tcp_smtp_client": channel.SMTP,
