@@ -35,13 +35,13 @@ func tree(t *testing.T, files map[string]string) string {
 
 // channelLog is an hour of a server with channels: mail to the store, mail that
 // waits for a site that does not answer, mail that nobody has tried.
-const channelLog = `23-Nov-2026 12:00:00.10 501d.0b.1 tcp_local    ims-ms       EE 2 a@example.org rfc822;b@example.com b@ims-ms-daemon BASE/data/queue/ims-ms/ZZs1.00 <s1@example.org>
-23-Nov-2026 12:00:01.10 501e.0b.1 ims-ms                    D 2 a@example.org rfc822;b@example.com b@ims-ms-daemon BASE/data/queue/ims-ms/ZZs1.00 <s1@example.org>
-23-Nov-2026 12:00:02.10 501d.0b.2 tcp_intranet tcp_local    E 3 a@example.com rfc822;c@example.net c@example.net BASE/data/queue/tcp_local/000/ZZq1.00 <q1@example.com>
-23-Nov-2026 12:00:02.10 501d.0b.2 tcp_intranet tcp_local    E 3 a@example.com rfc822;d@example.net d@example.net BASE/data/queue/tcp_local/000/ZZq1.00 <q1@example.com>
-23-Nov-2026 12:00:05.10 501f.0b.1 tcp_local                 Q 0 a@example.com rfc822;c@example.net c@example.net BASE/data/queue/tcp_local/000/ZZq1.00 <q1@example.com> TCP active open: Failed connect() 192.0.2.7:25  Error: Connection timed out
-23-Nov-2026 12:00:05.20 501f.0b.1 tcp_local                 Q 0 a@example.com rfc822;d@example.net d@example.net BASE/data/queue/tcp_local/000/ZZq1.00 <q1@example.com> TCP active open: Failed connect() 192.0.2.7:25  Error: Connection timed out
-23-Nov-2026 12:00:06.10 501d.0b.3 tcp_intranet tcp_local    E 3 a@example.com rfc822;e@example.org e@example.org BASE/data/queue/tcp_local/000/ZZq2.00 <q2@example.com>
+const channelLog = `23-Nov-2025 12:00:00.10 501d.0b.1 tcp_local    ims-ms       EE 2 a@example.org rfc822;b@example.com b@ims-ms-daemon BASE/data/queue/ims-ms/ZZs1.00 <s1@example.org>
+23-Nov-2025 12:00:01.10 501e.0b.1 ims-ms                    D 2 a@example.org rfc822;b@example.com b@ims-ms-daemon BASE/data/queue/ims-ms/ZZs1.00 <s1@example.org>
+23-Nov-2025 12:00:02.10 501d.0b.2 tcp_intranet tcp_local    E 3 a@example.com rfc822;c@example.net c@example.net BASE/data/queue/tcp_local/000/ZZq1.00 <q1@example.com>
+23-Nov-2025 12:00:02.10 501d.0b.2 tcp_intranet tcp_local    E 3 a@example.com rfc822;d@example.net d@example.net BASE/data/queue/tcp_local/000/ZZq1.00 <q1@example.com>
+23-Nov-2025 12:00:05.10 501f.0b.1 tcp_local                 Q 0 a@example.com rfc822;c@example.net c@example.net BASE/data/queue/tcp_local/000/ZZq1.00 <q1@example.com> TCP active open: Failed connect() 192.0.2.7:25  Error: Connection timed out
+23-Nov-2025 12:00:05.20 501f.0b.1 tcp_local                 Q 0 a@example.com rfc822;d@example.net d@example.net BASE/data/queue/tcp_local/000/ZZq1.00 <q1@example.com> TCP active open: Failed connect() 192.0.2.7:25  Error: Connection timed out
+23-Nov-2025 12:00:06.10 501d.0b.3 tcp_intranet tcp_local    E 3 a@example.com rfc822;e@example.org e@example.org BASE/data/queue/tcp_local/000/ZZq2.00 <q2@example.com>
 `
 
 func channelBase(t *testing.T) string {
@@ -164,7 +164,7 @@ func TestDaemonLogs(t *testing.T) {
 		return p
 	}
 	main := write("mail.log_current", strings.ReplaceAll(channelLog, "BASE", dir))
-	first := write("job_controller.log-1", "23/Nov/2026:12:00:00 +0000 mail job_controller[4711]: General Error: cannot start ims_master\n")
+	first := write("job_controller.log-1", "23/Nov/2025:12:00:00 +0000 mail job_controller[4711]: General Error: cannot start ims_master\n")
 	source := func(p string, quiet bool) mta.LogSource {
 		return mta.LogSource{Kind: mta.LogFile, Path: p, Quiet: quiet}
 	}
@@ -178,7 +178,7 @@ func TestDaemonLogs(t *testing.T) {
 		t.Error("a log that is written only in trouble holds up the watch")
 	}
 	readLogs(t, b, in)
-	warnings := facts{b}.Warnings("imta", time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+	warnings := facts{b}.Warnings("imta", time.Date(2025, 11, 23, 0, 0, 0, 0, time.UTC))
 	if len(warnings) != 1 || !strings.Contains(warnings[0].Text, "cannot start ims_master") {
 		t.Errorf("the daemon's complaints are %v", warnings)
 	}
