@@ -185,7 +185,7 @@ func (s *service) lifetime() time.Duration {
 type channel struct {
 	name    string
 	logging bool
-	notices int // the last of its notices, in days or hours; 0: none named
+	notices float64 // the last of its notices, in days or hours; 0: none named
 }
 
 // parseChannels reads the channel blocks of imta.cnf: after the rewrite
@@ -234,7 +234,7 @@ func parseChannels(text string) []channel {
 func readChannel(base channel, words []string) channel {
 	c := base
 	c.name = words[0]
-	own := 0
+	own := 0.0
 	for i := 1; i < len(words); i++ {
 		switch words[i] {
 		case "logging":
@@ -243,8 +243,8 @@ func readChannel(base channel, words []string) channel {
 			c.logging = false
 		case "notices", "normalnotices", "nonurgentnotices", "urgentnotices":
 			for i+1 < len(words) {
-				n, err := strconv.Atoi(words[i+1])
-				if err != nil || n < 0 || n > 1<<20 {
+				n, err := strconv.ParseFloat(words[i+1], 64)
+				if err != nil || !(n >= 0 && n <= 1<<20) {
 					break
 				}
 				own = max(own, n)
@@ -258,9 +258,9 @@ func readChannel(base channel, words []string) channel {
 
 // longestNotices gives after how long the last channel gives a message back.
 func longestNotices(list []channel, unit time.Duration) time.Duration {
-	n := 0
+	n := 0.0
 	for _, c := range list {
 		n = max(n, c.notices)
 	}
-	return time.Duration(n) * unit
+	return time.Duration(n * float64(unit))
 }

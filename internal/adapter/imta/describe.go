@@ -85,13 +85,8 @@ func (d *describer) config(key, file, unknown string) (text string, ok bool) {
 	return text, true
 }
 
-// version gives what the file of that name says, else what the MTA's own
-// command says; "" when neither does.
+// version gives what the MTA's own command says; "" when it does not.
 func (d *describer) version(ctx context.Context) string {
-	if text, err := adapter.ReadText(d.h, d.l.config+"/version"); err == nil {
-		line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-		return clip(strings.TrimSpace(line))
-	}
 	program := d.l.command(d.h)
 	if program == "" {
 		d.note("the version is unknown: there is no imsimta program in %s", d.BaseDir)

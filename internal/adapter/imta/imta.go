@@ -13,6 +13,7 @@ var Adapter = adapter.Adapter{
 	Parser:     newParser,
 	Count:      count,
 	List:       list,
+	ReadList:   readList,
 	Roles:      roles,
 	Conditions: conditions,
 	Heads:      []mta.Role{mta.RoleDispatcher, mta.RoleJobController},
