@@ -9,6 +9,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
 	"github.com/mtawatch/mtawatch/internal/lab/qm"
 	"github.com/mtawatch/mtawatch/internal/lab/returnjob"
+	"github.com/mtawatch/mtawatch/internal/lab/smtpserver"
 )
 
 // Program is one of the MTA's programs. args are without the program's own
@@ -23,6 +24,7 @@ func ProgramOf(name string) (Program, bool) {
 		"dispatcher":      dispatcher.Main,
 		"imsimta":         qm.Main,
 		"job_controller":  jobs.Main,
+		"tcp_smtp_server": smtpserver.Main,
 		"tcp_smtp_client": channel.SMTP,
 		"ims_master":      channel.Store,
 		"process":         channel.Process,

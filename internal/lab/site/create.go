@@ -27,6 +27,7 @@ type Settings struct {
 	Users      []string // mailboxes
 	Passwords  map[string]string
 	Internal   []netip.Prefix // 127.0.0.0/24: the other 127.x are strangers
+	Denied     []netip.Prefix // who may not connect
 	Options    Options        // DefaultOptions
 	Services   []Service      // SMTP on SMTPPort, SMTP_SUBMIT on SubmitPort
 	Notices    []float64      // in days: 1 2 4 7
@@ -297,6 +298,12 @@ func (s Settings) mappingsText() string {
 		fmt.Fprintf(&b, "  $(%s)    $Y\n", p.Masked())
 	}
 	b.WriteString("  *    $N\n")
+	if len(s.Denied) > 0 {
+		b.WriteString("\nPORT_ACCESS\n\n")
+	}
+	for _, p := range s.Denied {
+		fmt.Fprintf(&b, "  TCP|*|*|$(%s)|*    $N500$ not$ allowed\n", p.Masked())
+	}
 	return b.String()
 }
 

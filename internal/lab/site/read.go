@@ -302,8 +302,9 @@ func (r *reader) jobs(text []byte) {
 	r.site.Jobs = j
 }
 
-// mappings reads the table INTERNAL_IP: a line "$(NET/BITS) $Y" or "ADDRESS $Y"
-// for each network that may relay.
+// mappings reads INTERNAL_IP, a line "$(NET/BITS) $Y" or "ADDRESS $Y" for each
+// network that may relay, and of PORT_ACCESS the lines
+// "TCP|*|*|$(NET/BITS)|* $N..." for those that may not connect.
 func (r *reader) mappings(text []byte) {
 	table := ""
 	r.lines(text, func(line string) {
@@ -312,18 +313,29 @@ func (r *reader) mappings(text []byte) {
 		case len(f) == 0:
 		case len(f) == 1:
 			table = f[0]
-		case table != "INTERNAL_IP" || !strings.EqualFold(f[1], "$Y"):
-		default:
-			net := strings.TrimSuffix(strings.TrimPrefix(f[0], "$("), ")")
-			if a, err := netip.ParseAddr(net); err == nil {
-				net = netip.PrefixFrom(a, a.BitLen()).String()
-			}
-			p, err := netip.ParsePrefix(net)
-			if err != nil {
-				r.fail("%s: want an address or $(NETWORK/BITS)", f[0])
+		case table == "INTERNAL_IP" && strings.EqualFold(f[1], "$Y"):
+			r.network(&r.site.Practice.Internal, f[0])
+		case table == "PORT_ACCESS" && len(f[1]) > 1 && strings.EqualFold(f[1][:2], "$N"):
+			parts := strings.Split(f[0], "|")
+			if len(parts) != 5 {
+				r.fail("%s: want TCP|*|*|NETWORK|*", f[0])
 				return
 			}
-			r.site.Practice.Internal = append(r.site.Practice.Internal, p.Masked())
+			r.network(&r.site.Practice.Denied, parts[3])
 		}
 	})
+}
+
+// network adds a network written as an address or as $(NETWORK/BITS).
+func (r *reader) network(list *[]netip.Prefix, s string) {
+	net := strings.TrimSuffix(strings.TrimPrefix(s, "$("), ")")
+	if a, err := netip.ParseAddr(net); err == nil {
+		net = netip.PrefixFrom(a, a.BitLen()).String()
+	}
+	p, err := netip.ParsePrefix(net)
+	if err != nil {
+		r.fail("%s: want an address or $(NETWORK/BITS)", s)
+		return
+	}
+	*list = append(*list, p.Masked())
 }

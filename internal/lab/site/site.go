@@ -159,6 +159,7 @@ type Practice struct {
 	// ConnectTimeout and ReplyTimeout are the patience with other sites.
 	ConnectTimeout, ReplyTimeout time.Duration
 	Internal                     []netip.Prefix // who may relay (INTERNAL_IP of mappings)
+	Denied                       []netip.Prefix // who may not connect (PORT_ACCESS of mappings)
 	Passwords                    map[string]string
 	Quota                        int64  // of a mailbox in bytes; 0 none
 	Certificate                  string // STARTTLS is offered with both
@@ -169,6 +170,12 @@ type Practice struct {
 func (p Practice) InternalAddress(a netip.Addr) bool {
 	a = a.Unmap()
 	return slices.ContainsFunc(p.Internal, func(n netip.Prefix) bool { return n.Contains(a) })
+}
+
+// DeniedAddress says whether an address may not connect.
+func (p Practice) DeniedAddress(a netip.Addr) bool {
+	a = a.Unmap()
+	return slices.ContainsFunc(p.Denied, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
 // Programs are the names under which the binary is linked in BASE/lib.

@@ -31,6 +31,7 @@ func TestCreateThenOpen(t *testing.T) {
 		SMTPPort: 4001, SubmitPort: 4002, Notices: []float64{0.5, 2}, Day: time.Minute,
 		Backoff: []time.Duration{1500 * time.Millisecond, 2 * time.Minute}, Subdirs: 7,
 		Internal: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/24")}, Certificate: "/c.pem", Key: "/k.pem",
+		Denied: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
 	})
 	want := site.Service{Name: "SMTP", Image: "tcp_smtp_server", Address: "127.0.0.1", Ports: []int{4001}, MinProcs: 1, MaxProcs: 5,
 		MinConns: 5, MaxConns: 20, MaxLifeTime: 24 * time.Hour, MaxLifeConns: 100, MaxShutdown: 2, MaxIdleTime: 10 * time.Minute, Backlog: 100}
@@ -50,7 +51,7 @@ func TestCreateThenOpen(t *testing.T) {
 	wantPractice := site.Practice{Host: "mail.example.com", Domains: []string{"example.com", "example.org"}, Address: "127.0.0.1",
 		NameServer: "127.0.0.1:5353", RemotePort: 2526, Day: time.Minute, CommandTimeout: 5 * time.Minute, DataTimeout: 10 * time.Minute, ConnectTimeout: 30 * time.Second, ReplyTimeout: 5 * time.Minute,
 		MaxRecipients: 1000, Internal: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Passwords: map[string]string{"alice": "a:b"},
-		Certificate: "/c.pem", Key: "/k.pem"}
+		Denied: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, Certificate: "/c.pem", Key: "/k.pem"}
 	if d := cmp.Diff(wantPractice, s.Practice, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
 		t.Errorf("practice: %s", d)
 	}
