@@ -16,16 +16,23 @@ import (
 )
 
 // chosen gives the messages that a command names: numbers of the last listing,
-// ranges of them (3-7), names of files, or all of a -channel=NAME -all.
+// ranges of them (3-7), names of files, all of a -channel=NAME -all, or those
+// that are -held, of all channels or of one.
 func (t *tool) chosen(o options) ([]queue.Entry, error) {
-	if o.has("channel") && o.has("all") {
+	if o.has("held") || o.has("channel") && o.has("all") {
 		var all []queue.Entry
 		channels, err := t.channelsOf(o.set["channel"])
 		if err != nil {
 			return nil, err
 		}
 		for _, c := range channels {
-			if err := t.queue.Walk(c, func(e queue.Entry) error { all = append(all, e); return nil }); err != nil {
+			err := t.queue.Walk(c, func(e queue.Entry) error {
+				if e.Held || !o.has("held") {
+					all = append(all, e)
+				}
+				return nil
+			})
+			if err != nil {
 				return nil, err
 			}
 		}

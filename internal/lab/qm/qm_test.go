@@ -216,6 +216,17 @@ func TestActs(t *testing.T) {
 	}
 }
 
+// TestHeld deletes what is held and nothing else; none is no error.
+func TestHeld(t *testing.T) {
+	s := testSite(t)
+	fill(t, s)
+	for i, want := range []string{"%QM-I-DELETED, deleted the message file /base/data/queue/tcp_local/ZZf0s690kN_y2.HELD\n", ""} {
+		if out, status := run(t, s, "qm", "delete", "-held"); out != want || status != 0 {
+			t.Errorf("%d: %d, %q", i, status, out)
+		}
+	}
+}
+
 func TestClean(t *testing.T) {
 	s := testSite(t)
 	fill(t, s)
