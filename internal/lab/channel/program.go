@@ -65,6 +65,9 @@ const (
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, prepare func(*program) (end func(), err error)) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	// Results for a controller that is gone must not end us before the other
+	// messages in our hands are done.
+	signal.Ignore(syscall.SIGPIPE)
 	complain := func(err error) int {
 		fmt.Fprintf(stderr, "%s %v\n", time.Now().Format("02-Jan-2006 15:04:05.00"), err)
 		return 1

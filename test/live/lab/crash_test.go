@@ -195,7 +195,7 @@ func (r *run) queued() map[string]bool {
 			defer m.Close()
 			id, _, _ := strings.Cut(strings.TrimPrefix(m.MessageID, "<"), "@")
 			for _, rcpt := range m.Recipients {
-				there[id+" "+rcpt.Address] = true
+				there[id+" "+strings.TrimPrefix(rcpt.Original, "rfc822;")] = true
 			}
 			return nil
 		})
@@ -238,8 +238,8 @@ func (r *run) stored() map[string]int {
 		_, id, _ := strings.Cut(string(text), "\nSubject: ")
 		id, _, _ = strings.Cut(id, "\n")
 		_, to, _ := strings.Cut(string(text), "\nDelivered-To: ")
-		to, _, _ = strings.Cut(to, "\n")
-		counts[id+" "+to]++
+		to, _, _ = strings.Cut(to, "@") // in the store a recipient is user@ims-ms-daemon
+		counts[id+" "+to+"@example.com"]++
 	}
 	return counts
 }
