@@ -2,15 +2,11 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -143,55 +139,20 @@ func (im *importer) save(ctx context.Context, src mta.LogSource, p importPlan, b
 // list names the rotated pieces of a log that are young enough.
 func (im *importer) list(src mta.LogSource) (importPlan, error) {
 	p := importPlan{Planned: time.Now()}
-	files, err := rotatedOnly(src)
-	for _, f := range files {
-		info, serr := os.Stat(f)
-		if serr != nil || time.Since(info.ModTime()) > im.cfg.Retention {
-			continue
-		}
-		name, nerr := contentName(f)
-		if nerr != nil {
-			im.log.Warn("rotated log is not imported", "file", f, "error", nerr)
-			continue
-		}
-		if !slices.Contains(p.Files, name) && name != "" {
-			p.Files = append(p.Files, name)
+	pieces, err := tail.Pieces(src)
+	for _, f := range pieces {
+		if time.Since(f.Mod) <= im.cfg.Retention && !slices.Contains(p.Files, f.Name) && f.Name != "" {
+			p.Files = append(p.Files, f.Name)
 		}
 	}
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
+	switch {
+	case err == nil || errors.Is(err, os.ErrNotExist):
+	case pieces == nil:
+		return p, err
+	default:
+		im.log.Warn("not every rotated log is imported", "source", src.Name(), "error", err)
 	}
-	return p, err
-}
-
-// rotatedOnly gives the rotated pieces of a log, oldest first.
-func rotatedOnly(src mta.LogSource) ([]string, error) {
-	path := src.Path
-	files, err := tail.RotatedOf(src)
-	if target, lerr := filepath.EvalSymlinks(path); lerr == nil {
-		path = target
-	}
-	return slices.DeleteFunc(files, func(f string) bool { return filepath.Clean(f) == filepath.Clean(path) }), err
-}
-
-// contentName names a log by its first bytes, decompressed: rotation renames
-// and compresses files, what they begin with stays. "" is an empty one.
-func contentName(path string) (string, error) {
-	in, err := tail.OpenLog(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = in.Close() }() // only read from
-	head := make([]byte, 4<<10)
-	n, err := io.ReadFull(in, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return "", fmt.Errorf("read log %s: %w", path, err)
-	}
-	if n == 0 {
-		return "", nil
-	}
-	sum := sha256.Sum256(head[:n])
-	return hex.EncodeToString(sum[:16]), nil
+	return p, nil
 }
 
 // importRun is one import at work.
@@ -254,19 +215,19 @@ func (r *importRun) files(ctx context.Context, plan []string) error {
 		if slices.Contains(r.done, name) {
 			continue
 		}
-		path, left := r.find(name, plan)
+		piece, found, left := r.find(name, plan)
 		r.im.mu.Lock()
-		r.view.FilesDone, r.view.File, r.begin = len(r.done), path, r.view.Done
+		r.view.FilesDone, r.view.File, r.begin = len(r.done), piece.Path, r.view.Done
 		r.view.Total = r.view.Done + left
 		r.im.mu.Unlock()
-		if path == "" {
+		if !found {
 			r.im.log.Warn("a rotated log is gone before it was imported", "source", r.src.Name())
 			r.belt.Missing(r.src.Name())
-		} else if err := tail.ReadAll(ctx, tail.Config{BatchBytes: 256 << 10}, []string{path}, r); err != nil {
+		} else if err := tail.ReadPiece(ctx, tail.Config{BatchBytes: 256 << 10}, piece, r); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			r.im.log.Warn("a rotated log could not be imported whole", "file", path, "error", err)
+			r.im.log.Warn("a rotated log could not be imported whole", "file", piece.Path, "error", err)
 			r.belt.Missing(r.src.Name())
 		}
 		r.done = append(r.done, name)
@@ -276,34 +237,29 @@ func (r *importRun) files(ctx context.Context, plan []string) error {
 		r.im.mu.Lock()
 		r.view.Done = r.begin + r.size
 		r.im.mu.Unlock()
-		r.im.log.Info("imported", "file", path, "until", r.at)
+		r.im.log.Info("imported", "file", piece.Path, "until", r.at)
 	}
 	return nil
 }
 
-// find gives where a file is now, and how many bytes it and those after it in
+// find gives where a piece is now, and how many bytes it and those after it in
 // the plan have.
-func (r *importRun) find(name string, plan []string) (path string, left int64) {
-	files, err := rotatedOnly(r.src)
-	if err != nil {
-		r.im.log.Warn("list rotated logs", "source", r.src.Name(), "error", err)
-	}
-	r.size = 0
-	for _, f := range files {
-		n, err := contentName(f)
-		if err != nil || !slices.Contains(plan, n) || slices.Contains(r.done, n) {
+func (r *importRun) find(name string, plan []string) (at tail.Piece, found bool, left int64) {
+	for _, n := range plan {
+		if slices.Contains(r.done, n) {
 			continue
 		}
-		info, err := os.Stat(f)
+		p, ok, err := tail.FindPiece(r.src, n)
 		if err != nil {
-			continue
+			r.im.log.Warn("list rotated logs", "source", r.src.Name(), "error", err)
+			break
 		}
-		left += info.Size()
-		if n == name && path == "" {
-			path, r.size = f, info.Size()
+		if left += p.Size; n == name {
+			at, found = p, ok
 		}
 	}
-	return path, left
+	r.size = at.Size
+	return at, found, left
 }
 
 // checkpoint stores what is read up to the end of a file. The history comes

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 )
 
@@ -45,14 +44,22 @@ func readOne(ctx context.Context, cfg Config, path string, sink Sink) error {
 		return err
 	}
 	defer r.Close()
-	l := lines{max: cfg.MaxLine}
 	b := Batch{Source: path}
-	var st fs.FileInfo
-	if st, err = os.Stat(path); err == nil {
+	size := int64(-1) // of what is read; unknown where it is compressed
+	if st, err := os.Stat(path); err == nil {
 		b.Ref = st.ModTime()
+		if _, plain := r.(*os.File); plain {
+			size = st.Size()
+		}
 	}
-	plain, _ := r.(*os.File)
-	for err = nil; err == nil; {
+	return readLines(ctx, cfg, r, b, size, sink)
+}
+
+// readLines reads lines to the end. Each batch is made from b.
+func readLines(ctx context.Context, cfg Config, r io.Reader, b Batch, size int64, sink Sink) error {
+	l := lines{max: cfg.MaxLine}
+	var err error
+	for err == nil {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -63,8 +70,8 @@ func readOne(ctx context.Context, cfg Config, path string, sink Sink) error {
 		if n > 0 {
 			b.Text, b.Cut = l.take(buf[:at+n])
 		}
-		if plain != nil && st != nil {
-			b.Behind = max(0, st.Size()-l.pos())
+		if size >= 0 {
+			b.Behind = max(0, size-l.pos())
 		}
 		if b.Text == "" {
 			continue
@@ -79,7 +86,7 @@ func readOne(ctx context.Context, cfg Config, path string, sink Sink) error {
 		return &sinkError{serr}
 	}
 	if !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read log %s: %w", path, err)
+		return fmt.Errorf("read log %s: %w", b.Source, err)
 	}
 	return nil
 }
