@@ -251,7 +251,7 @@ func enterArgs(pid int, kinds ...string) []string {
 
 func writeWrapper(shared string, pid int) error {
 	text := fmt.Sprintf(`#!/bin/sh
-# try COMMAND...: run mtawatch inside the world that "make try" keeps up.
+# try COMMAND...: run mtawatch inside the world that "make try-postfix" keeps up.
 if [ "$1" = --sh ]; then shift; else set -- %s "$@"; fi
 exec nsenter %s -- "$@"
 `, world.Binary(shared), strings.Join(enterArgs(pid, "-m", "-n", "-p", "-u"), " "))
