@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mtawatch/mtawatch/internal/lab/qm"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 	"github.com/mtawatch/mtawatch/internal/lab/stage"
 	"github.com/mtawatch/mtawatch/internal/lab/watched"
@@ -106,11 +105,10 @@ func (t *tool) labDaemonCommand(f *labFlags, verb, short string) *cobra.Command 
 	}
 }
 
-// labQMCommand runs the MTA's own command, under its own name.
+// labQMCommand runs the MTA's own command.
 func (t *tool) labQMCommand(f *labFlags) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use: "qm VERB...", Short: "The MTA's own view of its queues: counters, summarize, directory, messages, held, hold, release, delete, return, start, stop, clean, top, jobs",
-		DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			base, err := f.dir()
 			if err != nil {
@@ -120,19 +118,12 @@ func (t *tool) labQMCommand(f *labFlags) *cobra.Command {
 			if err != nil {
 				return view.Advise(err, "start a lab with 'mtawatch lab'")
 			}
-			return t.runLab(c.Context(), s, c.InOrStdin(), append([]string{"qm"}, args...))
+			if status := qm.Command(c.Context(), s, append([]string{"qm"}, args...), t.in, t.out.w, t.err.w); status != 0 {
+				return exit(status)
+			}
+			return nil
 		},
 	}
-}
-
-// runLab runs imsimta of a practice MTA and ends with its status.
-func (t *tool) runLab(ctx context.Context, s *site.Site, in io.Reader, args []string) error {
-	cmd := exec.CommandContext(ctx, s.Program("imsimta"), args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, t.out.w, t.err.w
-	err := cmd.Run()
-	var status *exec.ExitError
-	if errors.As(err, &status) {
-		return exit(status.ExitCode())
-	}
-	return err
+	c.Flags().SetInterspersed(false) // what follows the verb is the verb's
+	return c
 }

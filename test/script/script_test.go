@@ -15,14 +15,16 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/mtawatch/mtawatch/internal/cli"
+	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"mtawatch": func() {
-			os.Exit(cli.Main(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
-		},
-	})
+	run := func() { os.Exit(cli.Main(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+	commands := map[string]func(){"mtawatch": run}
+	for _, program := range site.Programs() { // the practice MTA runs the one binary under these names
+		commands[program] = run
+	}
+	testscript.Main(m, commands)
 }
 
 func TestScript(t *testing.T) {
