@@ -51,7 +51,7 @@ func (t *tool) labCommand() *cobra.Command {
 	}
 	c.PersistentFlags().StringVar(&f.base, "base", "", "`directory` of the practice MTA (default: one under the user's cache)")
 	c.Flags().DurationVar(&f.period, "for", 0, "end after this time; with --watch it fails unless every command showed the traffic")
-	c.Flags().Float64Var(&f.rate, "rate", 1.5, "letters a `second`, in the mean of a week; 0 sends none")
+	c.Flags().Float64Var(&f.rate, "rate", 2, "letters a `second`, in the mean of a week; 0 sends none")
 	c.Flags().IntVar(&f.format, "format", 1, "LOG_FORMAT of mail.log_current: 1 text, 4 XML")
 	c.Flags().BoolVar(&f.watch, "watch", false, "with mtawatch watching, two weeks of history already learned")
 	c.Flags().IntVar(&f.days, "days", 14, "of history for --watch")

@@ -31,7 +31,7 @@ type Options struct {
 }
 
 // Rate is the ordinary mail of a drill, letters a second.
-const Rate = 1.5
+const Rate = 2.0
 
 func (o *Options) withDefaults(d *Drill) {
 	set := func(v *time.Duration, to time.Duration) {

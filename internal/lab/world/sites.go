@@ -67,18 +67,18 @@ func Sites() []Site {
 		return m
 	}
 	list := []Site{
-		{Name: "big", Share: 0.38}, {Name: "north", Share: 0.20}, {Name: "south", Share: 0.14},
-		{Name: "east", Share: 0.09}, {Name: "west", Share: 0.06},
-		{Name: "slow", Share: 0.03, Manner: Manner{Slow: 700 * time.Millisecond}},
-		{Name: "grey", Share: 0.02, Manner: Manner{Rcpt: replyGrey, Grey: 20 * time.Second}},
-		{Name: "throttle", Share: 0.02, Manner: minute(Manner{Rcpt: replyThrottle, Bad: 30 * time.Second})},
-		{Name: "full", Share: 0.01, Manner: minute(Manner{Rcpt: replyFull, Bad: 30 * time.Second})},
-		{Name: "closed", Share: 0.01, Manner: minute(Manner{Closed: true, Bad: 30 * time.Second})},
-		{Name: "deaf", Share: 0.01, Manner: minute(Manner{Deaf: true, Bad: 20 * time.Second})},
-		{Name: "silent", Share: 0.01, Manner: minute(Manner{Mute: true, Bad: 20 * time.Second})},
-		{Name: "policy", Share: 0.007, Bounces: true, Manner: Manner{Rcpt: replyPolicy}},
-		{Name: "spam", Share: 0.007, Bounces: true, Manner: Manner{End: replySpam}},
-		{Name: "dead", Share: 0.006, Bounces: true, Manner: Manner{Gone: true}},
+		{Name: "big", Share: 0.32}, {Name: "north", Share: 0.18}, {Name: "south", Share: 0.13},
+		{Name: "east", Share: 0.08}, {Name: "west", Share: 0.06},
+		{Name: "slow", Share: 0.05, Manner: Manner{Slow: 700 * time.Millisecond}},
+		{Name: "grey", Share: 0.04, Manner: Manner{Rcpt: replyGrey, Grey: 20 * time.Second}},
+		{Name: "throttle", Share: 0.03, Manner: minute(Manner{Rcpt: replyThrottle, Bad: 40 * time.Second})},
+		{Name: "full", Share: 0.02, Manner: minute(Manner{Rcpt: replyFull, Bad: 40 * time.Second})},
+		{Name: "closed", Share: 0.02, Manner: minute(Manner{Closed: true, Bad: 40 * time.Second})},
+		{Name: "deaf", Share: 0.02, Manner: minute(Manner{Deaf: true, Bad: 40 * time.Second})},
+		{Name: "silent", Share: 0.02, Manner: minute(Manner{Mute: true, Bad: 30 * time.Second})},
+		{Name: "policy", Share: 0.01, Bounces: true, Manner: Manner{Rcpt: replyPolicy}},
+		{Name: "spam", Share: 0.01, Bounces: true, Manner: Manner{End: replySpam}},
+		{Name: "dead", Share: 0.01, Bounces: true, Manner: Manner{Gone: true}},
 
 		// Nobody writes to these until a drill does.
 		{Name: "fresh", Manner: Manner{Rcpt: replyGrey, Grey: 50 * time.Second}},
