@@ -70,6 +70,12 @@ func Backoff() []time.Duration {
 	return []time.Duration{20 * time.Second, 40 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute}
 }
 
+// The patience with other sites is short, too.
+const (
+	connectPatience = 10 * time.Second
+	replyPatience   = 20 * time.Second
+)
+
 // Users are the accounts of every practice MTA. The password of each is in
 // BASE/config/practice.cnf, and no secret.
 func Users() []world.User {
@@ -94,6 +100,7 @@ func New(cfg Config) (*Stage, error) {
 	users := Users()
 	s := site.Settings{Binary: cfg.Binary, SMTPPort: p.SMTP, SubmitPort: p.Submit, JobPort: p.Jobs, NameServer: names, RemotePort: p.Remote,
 		Domains: []string{Domain}, Host: "mta." + Domain, Passwords: make(map[string]string), Backoff: Backoff(),
+		ConnectTimeout: connectPatience, ReplyTimeout: replyPatience,
 		Internal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/24"), netip.MustParsePrefix("127.0.1.0/24")}}
 	for _, u := range users {
 		s.Users = append(s.Users, u.Name)
