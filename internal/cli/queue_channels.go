@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -167,7 +168,28 @@ func triesText(m *mta.QueuedMessage) string {
 	return ", tried " + strconv.Itoa(m.Attempts) + " times"
 }
 
-// recipientsText names a message's recipients; where only the destination is
+// counted prints a listing that only counts messages, by queue and destination.
+func (t *tool) counted(m view.Messages) error {
+	tab := newTable("QUEUE", "RECIPIENT", ">MESSAGES")
+	for _, item := range m.Messages {
+		to := "unknown"
+		if len(item.Recipients) > 0 {
+			to = recipientText(item.Recipients[0].Address)
+		}
+		tab.add(clean(item.Queue), cut(to, 60), countText(max(item.Count, 1)))
+	}
+	if len(tab.rows) > 0 {
+		t.out.print(tab)
+	}
+	return t.messagesEnd(m)
+}
+
+// onlyCounts reports whether a listing has no single message.
+func onlyCounts(m view.Messages) bool {
+	return slices.ContainsFunc(m.Messages, func(item view.MessageItem) bool { return item.Count > 0 })
+}
+
+// recipientText names a message's recipients; where only the destination is
 // known it is that.
 func recipientText(address string) string {
 	switch {

@@ -188,6 +188,9 @@ func totalOf(d view.QueueDetail) view.QueueRow {
 
 // messageList prints one line for each message.
 func (t *tool) messageList(m view.Messages) error {
+	if onlyCounts(m) {
+		return t.counted(m)
+	}
 	slices.SortStableFunc(m.Messages, func(a, b view.MessageItem) int { return a.Arrived.Compare(b.Arrived) })
 	tries := slices.ContainsFunc(m.Messages, func(item view.MessageItem) bool { return item.Attempts > 0 })
 	head := []string{"QUEUE ID", "QUEUE", ">AGE", ">SIZE", ">RCPT", "SENDER", "RECIPIENT", "REASON"}
@@ -217,11 +220,14 @@ func (t *tool) messageList(m view.Messages) error {
 
 // messagesWhole prints each message with all its recipients.
 func (t *tool) messagesWhole(m view.Messages) error {
+	if onlyCounts(m) {
+		return t.counted(m)
+	}
 	for _, item := range m.Messages {
 		t.out.line(fmt.Sprintf("%s  %s  %s, in %s for %s%s, from %s", t.out.in(bold, clean(item.QueueID)), clean(item.Instance),
 			sizeCell(item.Size), clean(item.Queue), ageText(m.Time, item.Arrived), triesText(&item.QueuedMessage), senderText(&item)))
 		if len(item.Recipients) == 0 {
-			t.out.line("    to unknown: the log that is read does not name this message")
+			t.out.line("    to unknown: neither the queue nor the log that is read names a recipient")
 		}
 		for _, r := range item.Recipients {
 			t.out.line("    to " + recipientText(r.Address))
@@ -242,7 +248,11 @@ func (t *tool) messagesEnd(m view.Messages) error {
 	case m.More:
 		t.out.line(t.out.in(dim, fmt.Sprintf("the first %d that the mail server lists; there are more: see --limit", len(m.Messages))))
 	default:
-		total := plural(int64(len(m.Messages)), "message")
+		n := int64(0)
+		for _, item := range m.Messages {
+			n += max(item.Count, 1)
+		}
+		total := plural(n, "message")
 		if size := sizeOf(m.Messages); size >= 0 {
 			total += ", " + bytesText(size)
 		}
