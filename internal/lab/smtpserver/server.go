@@ -30,7 +30,7 @@ import (
 func Main(ctx context.Context, _ []string, _ io.Reader, _, stderr io.Writer) int {
 	// Signals for the group are the dispatcher's; a session is not dropped for them.
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM)
-	debug.SetGCPercent(50) // many processes, small each
+	debug.SetGCPercent(200) // many processes, small each
 	err := run(ctx, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "tcp_smtp_server:", err)
