@@ -225,20 +225,17 @@ func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
 // the disk.
 func (s *session) Data(r io.Reader) error {
 	s.dataBegins()
-	err := s.server.accept(s, r)
-	var lost net.Error
-	var answer *smtp.SMTPError
+	from := &noted{r: r}
+	err := s.server.accept(s, from)
+	var timeout net.Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &answer):
-		if errors.Is(err, smtp.ErrDataTooLarge) {
-			return s.refuse(552, smtp.EnhancedCode{5, 3, 4}, "message size exceeds the limit", "")
-		}
-		return err
-	case errors.As(err, &lost) && lost.Timeout():
+	case errors.Is(from.err, smtp.ErrDataTooLarge):
+		return s.refuse(552, smtp.EnhancedCode{5, 3, 4}, "message size exceeds the limit", "")
+	case errors.As(from.err, &timeout) && timeout.Timeout():
 		return s.refuse(421, smtp.EnhancedCode{4, 4, 2}, "timed out waiting for message data", "")
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &lost), errors.Is(err, smtp.ErrDataReset):
+	case from.err != nil:
 		return &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 4, 2}, Message: "connection lost"}
 	case queue.NoSpace(err):
 		s.server.errors.Print(err)
@@ -247,6 +244,22 @@ func (s *session) Data(r io.Reader) error {
 		s.server.errors.Print(err)
 		return s.refuse(451, smtp.EnhancedCode{4, 3, 0}, "Temporary error in the message queue", "")
 	}
+}
+
+// noted notes the error that reading ended with: what a client did is told
+// from what the disk did.
+type noted struct {
+	r   io.Reader
+	err error
+}
+
+// Read reads on.
+func (n *noted) Read(p []byte) (int, error) {
+	k, err := n.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		n.err = err
+	}
+	return k, err
 }
 
 // loginServer is the server of the mechanism LOGIN.

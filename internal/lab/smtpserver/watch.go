@@ -36,6 +36,7 @@ const (
 	inCommands watchState = iota
 	inSecret              // the next line answers AUTH's challenge
 	inData
+	afterData // the next reply is to the data
 	inTLS
 )
 
@@ -76,7 +77,7 @@ func (w *watched) consume() {
 	text := append(w.tail, w.pending...)
 	if i := bytes.Index(text, []byte("\r\n.\r\n")); i >= 0 {
 		w.pending = append([]byte(nil), text[i+5:]...)
-		w.tail, w.state = nil, inCommands
+		w.tail, w.state = nil, afterData
 		return
 	}
 	w.tail = append([]byte(nil), text[max(0, len(text)-4):]...)
@@ -114,7 +115,11 @@ func (w *watched) said(p []byte) (bad bool, command, reply string) {
 	code := w.last[:3]
 	w.dropped = code == "421"
 	if first || w.broken || w.skip > 0 || w.state == inData {
-		return false, "", "" // the greeting; or an answer to data
+		return false, "", "" // the greeting; or something is said while data comes in
+	}
+	if w.state == afterData {
+		w.state = inCommands
+		return false, "", ""
 	}
 	secret := w.state == inSecret
 	w.state = inCommands
