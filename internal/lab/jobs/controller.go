@@ -93,6 +93,9 @@ func (c *controller) run(ctx context.Context, l net.Listener) error {
 			c.keepHouse(now)
 			kept = now
 		}
+		if c.overflow && c.count < (c.site.Jobs.MaxMessages+1)/2 {
+			c.sync(now, false)
+		}
 		timer.Reset(c.dispatch(now))
 	}
 }
@@ -122,7 +125,7 @@ func (c *controller) keepHouse(now time.Time) {
 			w.retire()
 		}
 	}
-	if now.Sub(c.syncedAt) >= c.site.Jobs.SynchTime || c.overflow && c.count < c.site.Jobs.MaxMessages/2 {
+	if now.Sub(c.syncedAt) >= c.site.Jobs.SynchTime {
 		c.sync(now, false)
 	}
 	c.returnJob(now)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mtawatch/mtawatch/internal/adapter/imta"
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
@@ -124,6 +125,28 @@ func TestListings(t *testing.T) {
 			}
 			golden(t, name, got)
 		})
+	}
+}
+
+// TestListingsAreRead: what we print as the original is documented to, the
+// adapter for the original reads.
+func TestListingsAreRead(t *testing.T) {
+	for name, want := range map[string]int{"directory": 3, "directory_envelope": 2, "held": 1, "summarize": 3, "summarize_held": 4, "messages": 2, "messages_store": 1, "counters": 3} {
+		f, err := os.Open(filepath.Join("testdata", name+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for m, err := range imta.Adapter.ReadList(f) {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			n += max(1, int(m.Count))
+		}
+		if n != want {
+			t.Errorf("%s: %d messages, want %d", name, n, want)
+		}
+		_ = f.Close()
 	}
 }
 

@@ -40,6 +40,7 @@ func number(t *testing.T, name string, usual int) int {
 // run is what happened.
 type run struct {
 	*mta
+	binary   string
 	mu       sync.Mutex
 	accepted map[string]bool // copies: MESSAGE RECIPIENT
 	unknown  map[string]bool // the answer to the text never came
@@ -53,7 +54,8 @@ type run struct {
 func TestKills(t *testing.T) {
 	messages := number(t, "LIVE_MESSAGES", 2000)
 	kills := number(t, "LIVE_KILLS", messages/100)
-	m := start(t, site.Settings{Binary: build(t), Backoff: []time.Duration{200 * time.Millisecond, 500 * time.Millisecond}, Day: time.Hour, Notices: []float64{1000}})
+	binary := build(t)
+	m := start(t, site.Settings{Binary: binary, Backoff: []time.Duration{200 * time.Millisecond, 500 * time.Millisecond}, Day: time.Hour, Notices: []float64{1000}})
 	m.serveNames()
 	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", m.site.Practice.RemotePort))
 	if err != nil {
@@ -62,7 +64,7 @@ func TestKills(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	s := &sink{taken: map[string][]time.Time{}}
 	go s.serve(l)
-	r := &run{mta: m, accepted: map[string]bool{}, unknown: map[string]bool{}, killed: map[string][]time.Time{}}
+	r := &run{mta: m, binary: binary, accepted: map[string]bool{}, unknown: map[string]bool{}, killed: map[string][]time.Time{}}
 
 	begin := time.Now()
 	var sent atomic.Int64
@@ -73,6 +75,26 @@ func TestKills(t *testing.T) {
 	t.Logf("%d accepted copies in %v; killed: %s", len(r.accepted), time.Since(begin).Round(time.Millisecond), r.kills())
 	r.drain()
 	r.account(s)
+	r.readLog()
+}
+
+// readLog lets mtawatch read the log that the killed processes wrote: each
+// line is whole.
+func (r *run) readLog() {
+	r.t.Helper()
+	var pieces []string
+	for _, name := range []string{"mail.log", "mail.log_yesterday", "mail.log_current"} {
+		name = filepath.Join(r.site.LogDir(), name)
+		if _, err := os.Stat(name); err == nil {
+			pieces = append(pieces, name)
+		}
+	}
+	out, err := exec.Command(r.binary, append([]string{"parse", "--mta", "imta", "--count"}, pieces...)...).CombinedOutput()
+	text := strings.TrimSpace(string(out))
+	r.t.Logf("the log: %s", text)
+	if err != nil || !strings.HasSuffix(text, " unknown=0 malformed=0") {
+		r.t.Errorf("mtawatch parse: %v", err)
+	}
 }
 
 // sendAll sends until so many messages were accepted.
