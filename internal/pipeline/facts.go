@@ -172,7 +172,16 @@ func (f facts) MTA(instance string) (name, version string) {
 			return in.MTA, in.Version
 		}
 	}
-	return "", ""
+	if len(f.b.instances) > 0 {
+		return "", ""
+	}
+	for _, s := range f.b.sources { // of an old log, of which only its writer is known
+		if name != "" && s.mta != name {
+			return "", ""
+		}
+		name = s.mta
+	}
+	return name, ""
 }
 
 // Probe gives the last outcome of a probe.
