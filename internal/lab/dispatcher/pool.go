@@ -104,8 +104,10 @@ func (p *pool) place(client *net.TCPConn) {
 			}
 		}
 		if err := send(w.outbox, client); err != nil {
-			p.log.line(levelError, "process %s takes no connection: %v; it gets no more", w.name, err)
-			p.retire(w, "takes no connection")
+			if !errors.Is(err, syscall.EPIPE) { // it is dead, and follow will say so
+				p.log.line(levelError, "process %s takes no connection: %v; it gets no more", w.name, err)
+				_ = w.outbox.CloseWrite()
+			}
 			w.retired = "takes no connection" // MAX_SHUTDOWN or not
 			continue
 		}
