@@ -47,6 +47,11 @@ func (d *describer) logs() {
 			d.Logs = append(d.Logs, d.rotated("connection"))
 		}
 	}
+	for _, daemon := range []string{"dispatcher", "job_controller"} { // each start begins a log of another name
+		if name, err := newest(d.h, d.l.log, daemon+".log-"); err == nil && name != "" {
+			d.Logs = append(d.Logs, mta.LogSource{Kind: mta.LogFile, Path: d.l.log + "/" + name, Quiet: true})
+		}
+	}
 	for _, name := range []string{"imta", "watcher"} {
 		if f := d.l.log + "/" + name; adapter.Exists(d.h, f) {
 			d.Logs = append(d.Logs, mta.LogSource{Kind: mta.LogFile, Path: f, Quiet: true})
