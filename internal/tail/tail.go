@@ -21,6 +21,15 @@
 // by one with the same bytes at both spots; log lines carry times, so this
 // takes an edit by hand that leaves the length as it was.
 //
+// # Logs that are appended to one file
+//
+// A source may name what its log becomes (mta.LogSource.Older): last night's piece, and
+// the whole to which that is appended. A file that was appended meanwhile is known
+// inside the whole by the bytes before the place and by its first bytes. The whole ends,
+// for a reader, where the piece that stands beside it begins, so a line is read once
+// also while it stands in both. Unlike a rotated file the whole is never taken for new
+// where the place is not found in it: better lost, and told, than counted twice.
+//
 // # What rotation itself loses
 //
 // With copytruncate, lines written after the copying ended and before the

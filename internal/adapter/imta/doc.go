@@ -3,6 +3,29 @@
 // instances, queue counts, queue listings, events, roles and conditions.
 // Nothing is changed, and no file of the queue is opened.
 //
+// # Where an instance is found
+//
+// At the directories where releases 5 to 8, SIMS and PMDF are installed, and at those
+// before lib, bin or sbin of a running dispatcher or job_controller of root or of our own
+// user; another user's is named in a note and not read, for whoever runs a program of
+// that name could choose what is read. Queue and log are looked for below data and beside
+// config, and where imta_tailor says. Read are imta.cnf (channels, logging, notices),
+// dispatcher.cnf (services; "Dispatcher" in the reference), job_controller.cnf and
+// option.dat; config.xml of a unified configuration is not: what is assumed then stands
+// in Notes. The version is what "imsimta version" says. The daemons' logs get a new name
+// at each start, so they are no log sources; Conditions looks at the newest.
+//
+// # What the queue can and cannot tell
+//
+// A queue is a channel: its directory and the numbered ones in it. Files .HELD outside
+// the channel hold are the queue "held", which is always there. The name of a file counts
+// its attempts, so untried mail is told apart. Count looks at up to 5,000 files of a channel
+// for age and size; with more, both are unknown and List has them. The age is that of
+// the file: a message of which some recipients were served is written anew, so it may be
+// older than it looks. Sender and recipients stand in the files alone, which are never
+// opened: a listing has neither. The MTA's own count by destination ("imsimta qm
+// messages") is read when it is given as a saved listing.
+//
 // # The formats of the log
 //
 // Read are mail.log_current, mail.log_yesterday, mail.log and connection.log in the

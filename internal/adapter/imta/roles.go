@@ -108,7 +108,7 @@ func roleOf(name string) mta.Role {
 		return mta.RoleJobController
 	case "tcp_smtp_server":
 		return mta.RoleSMTPServer
-	case "tcp_smtp_client", "smtp_client", "tcp_lmtp_client":
+	case "tcp_smtp_client", "smtp_client", "tcp_lmtp_client", "process", "reprocess", "conversion":
 		return mta.RoleDelivery
 	}
 	if strings.HasSuffix(name, "_master") {
