@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,19 +23,19 @@ import (
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
-// freePort gives a port of an address that was free a moment ago.
+// freePort gives a port that is free, and below those that the kernel gives to
+// clients: it stays so between two starts of a daemon.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	a, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatal("no TCP address")
-	}
-	return a.Port
+	t.Fatal("no free port")
+	return 0
 }
 
 func testSite(t testing.TB, s site.Settings) *site.Site {

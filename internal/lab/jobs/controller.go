@@ -40,6 +40,8 @@ type controller struct {
 	syncing   bool
 	syncedAt  time.Time
 	waiters   []func() // of the synchronisation that runs
+	next      []func() // of the one after it: they asked while one ran
+	urgent    bool     // what is found on the disk is tried at once
 	returning bool
 	ending    bool
 }
@@ -72,7 +74,7 @@ func (c *controller) run(ctx context.Context, l net.Listener) error {
 	go c.serve(l)
 	defer l.Close()
 	c.readStopped()
-	c.sync(time.Now(), false)
+	c.sync(time.Now())
 	timer := time.NewTimer(housekeeping)
 	defer timer.Stop()
 	kept := time.Now()
@@ -94,7 +96,7 @@ func (c *controller) run(ctx context.Context, l net.Listener) error {
 			kept = now
 		}
 		if c.overflow && c.count < (c.site.Jobs.MaxMessages+1)/2 {
-			c.sync(now, false)
+			c.sync(now)
 		}
 		timer.Reset(c.dispatch(now))
 	}
@@ -126,7 +128,7 @@ func (c *controller) keepHouse(now time.Time) {
 		}
 	}
 	if now.Sub(c.syncedAt) >= c.site.Jobs.SynchTime {
-		c.sync(now, false)
+		c.sync(now)
 	}
 	c.returnJob(now)
 }
@@ -294,14 +296,23 @@ type candidate struct {
 	changed time.Time
 }
 
-// sync looks at the disk, in a goroutine of its own, and adopts what it finds.
-// urgent lets everything be tried now.
-func (c *controller) sync(now time.Time, urgent bool) {
-	if urgent {
-		for _, ch := range c.channels {
-			ch.wake(now, true)
-		}
+// syncNow looks at the disk and lets everything be tried at once. done is
+// called when a look that began after now is over.
+func (c *controller) syncNow(now time.Time, done func()) {
+	for _, ch := range c.channels {
+		ch.wake(now, true)
 	}
+	c.urgent = true
+	if c.syncing {
+		c.next = append(c.next, done)
+		return
+	}
+	c.waiters = append(c.waiters, done)
+	c.sync(now)
+}
+
+// sync looks at the disk, in a goroutine of its own, and adopts what it finds.
+func (c *controller) sync(now time.Time) {
 	if c.syncing {
 		return
 	}
@@ -315,7 +326,7 @@ func (c *controller) sync(now time.Time, urgent bool) {
 	room := max(c.site.Jobs.MaxMessages-c.count, 0)
 	go func() {
 		f := c.look(known, room)
-		c.events <- func(now time.Time) { c.adopt(f, urgent, now) }
+		c.events <- func(now time.Time) { c.adopt(f, now) }
 	}()
 }
 
@@ -372,7 +383,7 @@ func (c *controller) read(e queue.Entry) (Told, bool) {
 }
 
 // adopt takes over what a look at the disk gave.
-func (c *controller) adopt(f *found, urgent bool, now time.Time) {
+func (c *controller) adopt(f *found, now time.Time) {
 	if f.err != nil {
 		c.log.error("synchronise: %v", f.err)
 	}
@@ -391,7 +402,7 @@ func (c *controller) adopt(f *found, urgent bool, now time.Time) {
 	for _, x := range f.fresh {
 		ch := c.channel(channelOf(x.told.Name))
 		due := now
-		if !urgent {
+		if !c.urgent {
 			due = x.changed.Add(ch.delay(x.told.Attempts))
 		}
 		if c.count >= c.site.Jobs.MaxMessages {
@@ -406,7 +417,10 @@ func (c *controller) adopt(f *found, urgent bool, now time.Time) {
 	for _, done := range c.waiters {
 		done()
 	}
-	c.waiters = nil
+	c.waiters, c.next = c.next, nil
+	if c.urgent = len(c.waiters) > 0; c.urgent {
+		c.sync(now)
+	}
 }
 
 func (c *controller) String() string { return fmt.Sprintf("%d messages", c.count) }

@@ -86,8 +86,7 @@ func (c *controller) command(word, channel string, now time.Time, done func(...s
 	}
 	switch word {
 	case "SYNC":
-		c.sync(now, true)
-		c.waiters = append(c.waiters, func() { done(c.String()) })
+		c.syncNow(now, func() { done(c.String()) })
 		return
 	case "VIEW", "WALK":
 		for _, name := range list {

@@ -5,11 +5,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,19 +32,24 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// freePort gives a port that is free, and below those that the kernel gives to
+// clients: it stays so between two starts of a daemon.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
 func testSite(t testing.TB) *site.Site {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	s, err := site.Create(filepath.Join(t.TempDir(), "base"), site.Settings{JobPort: n, Users: []string{"alice"}, Subdirs: 1, NameServer: "127.0.0.1:1",
+	s, err := site.Create(filepath.Join(t.TempDir(), "base"), site.Settings{JobPort: freePort(t), Users: []string{"alice"}, Subdirs: 1, NameServer: "127.0.0.1:1",
 		Backoff: []time.Duration{time.Hour}})
 	if err != nil {
 		t.Fatal(err)
