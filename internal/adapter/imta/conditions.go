@@ -28,10 +28,6 @@ const (
 // conditions gives what the MTA's own files tell of its state. What could be
 // read is given, with an error that tells of the rest.
 func conditions(_ context.Context, h adapter.Host, inst mta.Instance) ([]mta.Condition, error) {
-	l, err := findLayout(h, inst.BaseDir)
-	if err != nil {
-		return nil, err
-	}
 	var list []mta.Condition
 	var errs []error
 	add := func(c []mta.Condition, err error) {
@@ -40,14 +36,23 @@ func conditions(_ context.Context, h adapter.Host, inst mta.Instance) ([]mta.Con
 			errs = append(errs, adapter.Absolute(err))
 		}
 	}
+	logs := ""
 	for _, src := range inst.Logs {
-		if len(src.Older) > 0 && path.Base(src.Path) == "mail.log_current" {
+		if path.Base(src.Path) == "mail.log_current" {
+			logs = path.Dir(src.Path)
 			add(returnJob(h, src.Path))
 		}
 	}
-	add(complaints(h, l.log, "job_controller", func(string) bool { return true }))
-	add(complaints(h, l.log, "dispatcher", isFailure))
-	add(stopped(h, path.Join(path.Dir(l.queue), "stopped_channels")))
+	if l, err := findLayout(h, inst.BaseDir); logs == "" && err == nil {
+		logs = l.log
+	}
+	if logs != "" {
+		add(complaints(h, logs, "job_controller", func(string) bool { return true }))
+		add(complaints(h, logs, "dispatcher", isFailure))
+	}
+	if inst.QueueDir != "" {
+		add(stopped(h, path.Join(path.Dir(inst.QueueDir), "stopped_channels")))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return list, fmt.Errorf("read the state of %s: %w", inst.Name, err)
 	}

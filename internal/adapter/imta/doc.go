@@ -13,7 +13,7 @@
 // dispatcher.cnf (services; "Dispatcher" in the reference), job_controller.cnf and
 // option.dat; config.xml of a unified configuration is not: what is assumed then stands
 // in Notes. The version is what "imsimta version" says. The daemons' logs get a new name
-// at each start, so they are no log sources; Conditions looks at the newest.
+// at each start: the newest of each is a log source, a quiet one.
 //
 // # What the queue can and cannot tell
 //

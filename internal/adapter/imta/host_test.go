@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -139,10 +140,14 @@ func fill(t testing.TB, dir string, n int) {
 // TestCountLimit: beyond the limit of files that are looked at, the number is
 // exact and size and age are unknown.
 func TestCountLimit(t *testing.T) {
-	dir := t.TempDir()
-	fill(t, filepath.Join(dir, "queue", "tcp_local"), maxStats)
-	fill(t, filepath.Join(dir, "queue", "tcp_many"), maxStats+1)
-	h, in := onDisk(dir)
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	files := fstest.MapFS{}
+	for channel, n := range map[string]int{"tcp_local": maxStats, "tcp_many": maxStats + 1} {
+		for i := range n {
+			files[fmt.Sprintf("queue/%s/%03d/%sq%07d.00", channel, i%9, []string{"ZZ", "ZY", "ZA"}[i%3], i)] = &fstest.MapFile{Data: []byte("x"), ModTime: at}
+		}
+	}
+	h, in := &disk{ReadLinkFS: files}, mta.Instance{MTA: "imta", Name: "imta", QueueDir: "/queue"}
 	q, err := count(t.Context(), h, in)
 	if err != nil || len(q.Queues) != 3 {
 		t.Fatal(q, err)

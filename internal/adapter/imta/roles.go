@@ -11,12 +11,20 @@ import (
 // base below which its program lies, as the command line or the executable
 // shows it; where neither shows a path, processes of such names belong to the
 // instance if there is only one dispatcher and one job controller among them,
-// else it cannot be told and nil is given.
+// else it cannot be told and nil is given. An instance without a base, which
+// only the configuration knows, has the processes of the only base that there is.
 //
 // A dispatcher or job controller that was started by one of its kind has
 // RoleOther: it is a fork on its way to becoming something else.
 func roles(inst mta.Instance, procs []mta.Process) []mta.Role {
 	list := make([]mta.Role, len(procs))
+	if inst.BaseDir == "" {
+		base, several := onlyBase(procs)
+		if several {
+			return nil
+		}
+		inst.BaseDir = base
+	}
 	named := map[int]string{} // the instance's processes by pid
 	var blind []int           // processes with such a name and without a path
 	heads := 0
@@ -70,6 +78,25 @@ func contains(bases []string, base string) bool {
 		}
 	}
 	return false
+}
+
+// onlyBase gives the base of the dispatchers and job controllers that run, ""
+// where none shows one. There may be several.
+func onlyBase(procs []mta.Process) (base string, several bool) {
+	for i := range procs {
+		p := &procs[i]
+		name, bases := program(p)
+		if name != "dispatcher" && name != "job_controller" || p.Foreign || !alive(p) || len(bases) == 0 {
+			continue
+		}
+		if base != "" && !contains(bases, base) {
+			return "", true
+		}
+		if base == "" {
+			base = bases[0]
+		}
+	}
+	return base, false
 }
 
 // sharedPrograms is where iPlanet 5 keeps the programs of all instances.
