@@ -338,6 +338,12 @@ func TestKilled(t *testing.T) {
 		t.Errorf("the running session: %v", err)
 	}
 	waitFor(t, "the idle worker's end", func() bool { return len(r.children(t)) == 1 })
+	next := r.launch(t)
+	waitFor(t, "the next dispatcher, beside the orphan", func() bool { return !refused(r.addr) })
+	if err := next.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the next dispatcher's workers' end", func() bool { return len(r.children(t)) == 1 })
 	if err := k.quit(); err != nil {
 		t.Errorf("the running session: %v", err)
 	}

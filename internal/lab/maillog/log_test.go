@@ -201,6 +201,52 @@ func TestRotateKilled(t *testing.T) {
 	}
 }
 
+// TestRotateAfterCut wants a rotation that was killed to go on when mail.log
+// was emptied, or ends in what a power failure made of it.
+func TestRotateAfterCut(t *testing.T) {
+	for name, spoil := range map[string]func(whole string, old int64) error{
+		"removed":   func(whole string, _ int64) error { return os.Remove(whole) },
+		"truncated": func(whole string, _ int64) error { return os.Truncate(whole, 0) },
+		"zeros": func(whole string, old int64) error {
+			return errors.Join(os.Truncate(whole, old+1000), os.Truncate(whole, old+5000))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, site.Options{})
+			l := Open(s)
+			defer l.Close()
+			var old int64
+			for i := range 3 {
+				for j := range 200 {
+					if err := l.Write(line(fmt.Sprintf("%d-%d", i, j), 700)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if st, err := os.Stat(l.path(familyMail, yesterday)); i < 2 {
+					if err == nil {
+						old = st.Size() // what will be the whole log
+					}
+					if err := l.Rotate(time.Now()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			_ = command(s, "rotate part 2").Run()
+			if err := spoil(l.path(familyMail, whole), old); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Rotate(time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			want := 600
+			if name != "zeros" {
+				want = 400
+			}
+			check(t, l, want, false)
+		})
+	}
+}
+
 // check wants each line in one file; with doubled, those of yesterday's may
 // stand in the whole log too, the last perhaps in part.
 func check(t *testing.T, l *Log, want int, doubled bool) {

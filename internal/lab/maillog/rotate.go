@@ -62,6 +62,16 @@ func (l *Log) rotate(family string, now time.Time, step func(string)) error {
 		return err
 	}
 	if found {
+		// Someone may have cut the whole log, or moved it away, since.
+		if st, err := os.Stat(l.path(family, whole)); err != nil || st.Size() < p.Size {
+			p.Size = 0
+			if err == nil {
+				p.Size = st.Size()
+			}
+			if err := l.writePlan(family, p); err != nil {
+				return err
+			}
+		}
 		if err := l.carryOut(family, p, step); err != nil {
 			return err
 		}
