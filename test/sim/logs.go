@@ -80,7 +80,9 @@ func (l *logFiles) rename() error {
 		var err error
 		if age > 1 {
 			to += ".gz"
-			err = Compress(name, to)
+			if err = Compress(name, to); err == nil {
+				err = os.Remove(name)
+			}
 		} else {
 			err = os.Rename(name, to)
 		}
@@ -94,7 +96,7 @@ func (l *logFiles) rename() error {
 	return nil
 }
 
-// Compress writes a file again, through gzip.
+// Compress writes a file again, through gzip. The file itself stays.
 func Compress(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -107,8 +109,5 @@ func Compress(from, to string) error {
 	}
 	z := gzip.NewWriter(out)
 	_, err = io.Copy(z, in)
-	if err = errors.Join(err, z.Close(), out.Close()); err != nil {
-		return err
-	}
-	return os.Remove(from)
+	return errors.Join(err, z.Close(), out.Close())
 }
