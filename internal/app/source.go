@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -92,7 +93,18 @@ func (s *Source) Queue(ctx context.Context, q view.QueueQuery) (view.Queue, erro
 			}
 		}
 	}
-	return s.belt.Queue(q, time.Now()), nil
+	out := s.belt.Queue(q, time.Now())
+	out.Unknown = cmp.Or(out.Unknown, s.nothing())
+	return out, nil
+}
+
+// nothing says why an answer is unknown where no mail server is watched: it
+// is not one of a server that has no mail and no trouble.
+func (s *Source) nothing() string {
+	if len(s.belt.Instances()) > 0 {
+		return ""
+	}
+	return "no mail server was found on this machine; see `mtawatch doctor`"
 }
 
 // Messages lists single messages, read now.
@@ -109,7 +121,11 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 	filter := qshape.Filter{Queue: q.Queue, ID: q.ID, Sender: q.Sender, Destination: q.Destination}
 	for _, in := range s.belt.Instances() {
 		a := s.adapter(in.MTA)
-		if q.Instance != "" && q.Instance != in.Name || a == nil || a.List == nil {
+		if q.Instance != "" && q.Instance != in.Name {
+			continue
+		}
+		if a == nil || a.List == nil {
+			unknown = append(unknown, in.Name+": its messages cannot be listed")
 			continue
 		}
 		fill := s.belt.Filler(in.Name)
@@ -132,7 +148,7 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 			out.Messages = append(out.Messages, view.MessageItem{Instance: in.Name, QueuedMessage: m})
 		}
 	}
-	out.Unknown = strings.Join(unknown, "; ")
+	out.Unknown = cmp.Or(strings.Join(unknown, "; "), s.nothing())
 	return out, nil
 }
 
@@ -142,13 +158,21 @@ func (s *Source) Failures(ctx context.Context, q view.FailureQuery) (view.Failur
 	if err := s.known(q.Instance); err != nil {
 		return view.Failures{}, err
 	}
-	return s.belt.Failures(q, time.Now()), nil
+	out := s.belt.Failures(q, time.Now())
+	if why := s.nothing(); why != "" {
+		out.Unknown, out.Attempts, out.Causes = why, nil, nil
+	}
+	return out, nil
 }
 
 // Connections gives the inbound sockets.
 func (s *Source) Connections(ctx context.Context, q view.ConnectionQuery) (view.Connections, error) {
 	s.look.machine(ctx)
-	return s.belt.Connections(q, time.Now()), nil
+	out := s.belt.Connections(q, time.Now())
+	if out.Unknown == "" && len(s.cfg.Ports) == 0 { // ports that are named are watched anyhow
+		out.Unknown = s.nothing()
+	}
+	return out, nil
 }
 
 // Processes gives the MTA's processes.
@@ -157,7 +181,9 @@ func (s *Source) Processes(ctx context.Context, q view.ProcessQuery) (view.Proce
 		return view.Processes{}, err
 	}
 	s.look.machine(ctx)
-	return s.belt.Processes(q, time.Now()), nil
+	out := s.belt.Processes(q, time.Now())
+	out.Unknown = cmp.Or(out.Unknown, s.nothing())
+	return out, nil
 }
 
 // Findings gives the open findings and those that were.
@@ -207,6 +233,9 @@ func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.T
 		if len(in.Logs) == 0 {
 			unread = append(unread, in.Name+": no log of it is known; see `mtawatch doctor`")
 		}
+	}
+	if why := s.nothing(); why != "" {
+		unread = append(unread, why)
 	}
 	t := trace.Tracer{Files: files, NewParsers: s.parsers(logOf), Annotate: s.annotate()}
 	sum, err := t.Run(ctx, q, yield, progress)

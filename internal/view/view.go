@@ -265,8 +265,8 @@ type FailureQuery struct {
 type Failures struct {
 	Time     time.Time        `json:"time"`
 	Window   time.Duration    `json:"window_ns"`
-	Since    time.Time        `json:"since"`    // what was really covered
-	Attempts map[string]int64 `json:"attempts"` // by status; null when unknown, as are the causes
+	Since    time.Time        `json:"since,omitzero"` // what was really covered; absent when nothing was
+	Attempts map[string]int64 `json:"attempts"`       // by status; null when unknown, as are the causes
 	Causes   map[string]int64 `json:"causes"`
 	Rows     []FailureRow     `json:"failures"`
 	Other    int64            `json:"other"` // failures outside the rows
