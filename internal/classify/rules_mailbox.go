@@ -147,7 +147,7 @@ var mailboxRules = []entry{
 	{mailboxDisabled, "mailbox is disabled", "554 30 Sorry, your message cannot be delivered. This mailbox is disabled (554.30)"},
 	{mailboxDisabled, "mailbox is inactive", "550 Mailbox is inactive"},
 	{mailboxDisabled, "mailbox is frozen", "550 Mailbox is frozen"},
-	{mailboxDisabled, "mailbox is locked", "550 Mailbox is locked by the administrator"},
+	{mailboxDisabled, "mailbox is locked ! another process", "550 Mailbox is locked by the administrator"},
 	{mailboxDisabled, "mailbox suspended", "550 Mailbox suspended"},
 	{mailboxDisabled, "mailbox closed", "550 Mailbox closed"},
 	{mailboxDisabled, "account disabled", "550 Account disabled"},
@@ -178,6 +178,7 @@ var mailboxRules = []entry{
 
 	// Busy.
 	{mailboxBusy, "mailbox busy", "450 4.2.1 Mailbox busy"},
+	{mailboxBusy, "locked by another process", "450 4.2.0 Mailbox is locked by another process"},
 	{mailboxBusy, "mailbox locked", "450 4.2.1 Mailbox locked"},
 	{mailboxBusy, "mailbox is temporarily", "450 4.2.0 Mailbox is temporarily not there"},
 	{mailboxBusy, "mailbox temporarily", "450 4.2.1 mailbox temporarily closed"},

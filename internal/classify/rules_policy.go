@@ -146,6 +146,7 @@ var policyRules = []entry{
 	{rateLimited, "exceeded the rate", "450 4.7.1 You exceeded the rate"},
 	{rateLimited, "again slower", "421 Please try again slower"},
 	{rateLimited, "too many errors from your ip", "421 Too many errors from your ip"},
+	{rateLimited, "send limit", "450 Requested mail action not taken: mailbox unavailable. Mail send limit exceeded"},
 	{rateLimited, "sending limit", "550 5.4.5 Sending limit reached"},
 	{rateLimited, "sending quota", "550 5.4.5 sending quota exceeded"},
 	{rateLimited, "sending rate", "421 4.7.0 Sending rate is above what we take"},
