@@ -65,7 +65,7 @@ var postfixRules = []entry{
 	{localResource, "alias database unavailable", "alias database unavailable"},
 	{localResource, "user lookup error", "user lookup error"},
 	{mailboxBusy, "cannot update mailbox & unable to lock", "cannot update mailbox /var/mail/bob for user bob. unable to lock for exclusive access: Resource temporarily unavailable"},
-	{mailboxBusy, "cannot update mailbox & unable to create lock", "cannot update mailbox /var/mail/bob for user bob. unable to create lock file /var/mail/bob.lock: File exists"},
+	{mailboxBusy, "cannot update mailbox & unable to create lock ! permission denied", "cannot update mailbox /var/mail/bob for user bob. unable to create lock file /var/mail/bob.lock: File exists"},
 	{mailboxFull, "cannot update mailbox & disk quota exceeded", "cannot update mailbox /var/mail/bob for user bob. error writing message: Disk quota exceeded"},
 	{mailboxFull, "cannot update mailbox & file too large", "cannot update mailbox /var/mail/bob for user bob. error writing message: File too large"},
 	{localResource, "cannot update mailbox", "cannot update mailbox /var/mail/bob for user bob. cannot open file: Permission denied"},
