@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mtawatch/mtawatch/internal/adapter/all"
 	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
 	"github.com/mtawatch/mtawatch/internal/prom"
 )
 
@@ -83,5 +85,31 @@ func TestPrometheusOverStore(t *testing.T) {
 				t.Errorf("(-got +want)\n%s", diff)
 			}
 		})
+	}
+}
+
+// Every series that the belt makes has its words in the table of metrics, so
+// that neither /metrics nor Grafana shows one without help.
+func TestMetricsHaveHelp(t *testing.T) {
+	now := time.Now()
+	in := mta.Instance{MTA: "postfix", Name: "postfix", Queues: []string{"deferred"}, Listen: []mta.Listen{{Port: 25}}}
+	belt := pipeline.New(pipeline.Config{Interval: 10 * time.Second, Location: time.UTC, Adapters: all.Adapters()})
+	belt.SetInstances([]mta.Instance{in})
+	belt.SetQueue(mta.Queue{Time: now, Instance: in.Name, Queues: []mta.QueueCount{{Name: "deferred", Messages: 1, Bytes: 9, Oldest: now}}}, time.Minute)
+	belt.SetDisk(in.Name, mta.Disk{Time: now, Free: 1, Size: 2, FreeInodes: 3, Inodes: 4})
+	belt.SetProbe(mta.Probe{Name: "dns", OK: true})
+	belt.SetConnections(mta.Connections{Time: now, Ports: []mta.PortTable{{Port: 25, Listening: true, AcceptLimit: 100}}})
+	belt.SetProcesses(now, map[string][]mta.RoleProcess{in.Name: {{Process: mta.Process{PID: 1, Start: now}, Role: mta.RoleSMTPServer, Instance: in.Name}}}, "")
+	seen := map[string]bool{}
+	for _, s := range belt.Metrics(now) {
+		seen[s.Series.Name] = true
+		if prom.Help(s.Series.Name) == "" {
+			t.Errorf("%s has no help text", s.Series.Name)
+		}
+	}
+	for _, name := range []string{"mta_disk_free_inodes", "mtawatch_probe_up", "mta_accept_queue_limit", "mta_smtp_server_oldest_age_seconds", "mta_queue_bytes"} {
+		if !seen[name] {
+			t.Errorf("no %s among the series", name)
+		}
 	}
 }

@@ -22,6 +22,9 @@ func metrics() []metric {
 		{"mta_delivery_attempts_total", "counter", "Delivery attempts, one for each recipient, by outcome and cause."},
 		{"mta_delivery_delay_seconds", "histogram", "Time from arrival to delivery of what was sent, by the stage in which it was spent; attempts that failed do not count."},
 		{"mta_destination_attempts_total", "counter", "Delivery attempts to the busiest destination domains; all others together are other."},
+		{"mta_disk_free_bytes", "gauge", "Free space where the queue is."},
+		{"mta_disk_free_inodes", "gauge", "Files that can still be made where the queue is."},
+		{"mta_disk_size_bytes", "gauge", "Size of the file system where the queue is."},
 		{"mta_finding_open", "gauge", "1 for each finding that is open."},
 		{"mta_inbound_capacity", "gauge", "Sessions that the server holds at once on a port: its process limit times the sessions of a process."},
 		{"mta_inbound_closed_total", "counter", "Inbound connections that have ended."},
@@ -45,6 +48,7 @@ func metrics() []metric {
 		{"mta_smtp_server_oldest_age_seconds", "gauge", "Age of the SMTP server process that runs the longest."},
 		{"mta_syncookies_sent_total", "counter", "SYN cookies that the kernel sent because a queue of half-open connections was full, on the whole host."},
 		{"mtawatch_log_lines_total", "counter", "Log lines that were read, by what became of them."},
+		{"mtawatch_probe_up", "gauge", "1 when the last probe was answered well, else 0."},
 		{"mtawatch_source_lag_seconds", "gauge", "How far behind its source the reader is."},
 		{"mtawatch_source_up", "gauge", "1 when a source can be read and understood, else 0."},
 	}
