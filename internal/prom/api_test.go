@@ -111,6 +111,7 @@ func apiCases() []apiCase {
 		{"label values", "/api/v1/label/queue/values?match[]=up", answers{list: []string{"a", "b", "c"}}, 200,
 			`{"status":"success","data":["a","b","c"]}`, "queue [up] - -"},
 		{"exemplars", "/api/v1/query_exemplars?query=up", answers{}, 200, `{"status":"success","data":[]}`, ""},
+		{"rules", "/api/v1/rules?type=alert", answers{}, 200, `{"status":"success","data":{"groups":[]}}`, ""},
 		{"metadata", "/api/v1/metadata?metric=mta_queue_messages", answers{}, 200,
 			`{"status":"success","data":{"mta_queue_messages":[{"type":"gauge","help":"Messages in a queue.","unit":""}]}}`, ""},
 		{"metadata unknown", "/api/v1/metadata?metric=x", answers{}, 200, `{"status":"success","data":{}}`, ""},
