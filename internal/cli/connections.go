@@ -116,8 +116,8 @@ func (t *tool) savedConnections(f connectionFlags) (view.Connections, error) {
 	return v, nil
 }
 
-// portRows sums a listing by local port. A listing does not tell the accept
-// queue, so its limit stays 0: not known.
+// portRows sums a listing by local port. The accept queue is not read from
+// it, and stays unknown.
 func portRows(list []mta.Connection) []view.PortRow {
 	type source struct {
 		port   uint16

@@ -37,7 +37,7 @@ func wholeStatus() view.Status {
 				Queues: []mta.QueueCount{{Name: "active", Messages: 1, Bytes: 567}, {Name: "deferred", Messages: 11, Bytes: 34_000, Oldest: noon.Add(-125 * time.Minute)}}},
 			Failures: view.FailureStatus{Window: time.Hour, Received: number(351), Rejects: number(25),
 				Attempts: map[string]int64{"sent": 340, "deferred": 11, "bounced": 1}, Causes: map[string]int64{"greylisted": 8, "connect-timeout": 3, "unknown-user": 1}},
-			Connections: view.ConnectionStatus{Time: noon, Ports: []view.PortRow{{Port: 25, Service: "smtp", Listening: true, AcceptQueue: 2, AcceptLimit: 100,
+			Connections: view.ConnectionStatus{Time: noon, Ports: []view.PortRow{{Port: 25, Service: "smtp", Listening: true, AcceptQueue: number(2), AcceptLimit: number(100),
 				States: map[string]int{"established": 4, "close-wait": 1, "listen": 1}, Sources: 3}}},
 			Processes: view.ProcessStatus{Time: noon, Roles: map[string]int{"dispatcher": 1, "job-controller": 1, "smtp-server": 4}},
 		}},

@@ -365,8 +365,8 @@ func portText(p view.PortRow) string {
 	if p.Normal != nil {
 		l += ", normal is " + rangeText(*p.Normal)
 	}
-	if p.Listening && p.AcceptLimit > 0 {
-		l += fmt.Sprintf("; %d of %d wait to be accepted", p.AcceptQueue, p.AcceptLimit)
+	if p.AcceptQueue != nil && p.AcceptLimit != nil {
+		l += fmt.Sprintf("; %d of %d wait to be accepted", *p.AcceptQueue, *p.AcceptLimit)
 	}
 	return l
 }

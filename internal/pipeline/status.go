@@ -159,8 +159,13 @@ func (b *Belt) connsUnknown(now time.Time) string {
 }
 
 func (b *Belt) portRow(p *mta.PortTable, service string) view.PortRow {
-	row := view.PortRow{Port: p.Port, Service: service, Listening: p.Listening, AcceptQueue: p.AcceptQueue, AcceptLimit: p.AcceptLimit,
-		Sources: p.Sources, TopSource: TopSource(p), States: map[string]int{}}
+	row := view.PortRow{Port: p.Port, Service: service, Listening: p.Listening, Sources: p.Sources, TopSource: TopSource(p), States: map[string]int{}}
+	if waiting, limit := int64(p.AcceptQueue), int64(p.AcceptLimit); p.Listening {
+		row.AcceptQueue = &waiting
+		if limit > 0 { // 0: the source does not tell it
+			row.AcceptLimit = &limit
+		}
+	}
 	for st := range mta.NumTCPStates {
 		if n := p.States[st]; n > 0 && st != mta.TCPListen {
 			row.States[st.String()] += int(n)

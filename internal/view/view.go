@@ -327,8 +327,8 @@ type PortRow struct {
 	Port        uint16         `json:"port"`
 	Service     string         `json:"service,omitempty"`
 	Listening   bool           `json:"listening"`
-	AcceptQueue int            `json:"accept_queue"`
-	AcceptLimit int            `json:"accept_limit"`
+	AcceptQueue *int64         `json:"accept_queue"` // null when nobody listens or the source does not tell it
+	AcceptLimit *int64         `json:"accept_limit"` // likewise
 	States      map[string]int `json:"states"`
 	Sources     int            `json:"sources"`
 	TopSource   int            `json:"top_source"`         // connections of the largest source
