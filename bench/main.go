@@ -2,7 +2,7 @@
 
 // Command bench measures mtawatch side by side with peers from Debian, in
 // one run on one machine, and prints one table. Arguments name what to
-// measure: parse, belt, queue, daemon, sockets, lab; none measures all. BENCH_BYTES,
+// measure: parse, belt, queue, daemon, sockets, trace, replay, judging, lab; none measures all. BENCH_BYTES,
 // BENCH_MESSAGES and BENCH_SECONDS change the sizes (1 GB, 100000, 60).
 //
 // "judge" stands alone: it runs simulated hosts through judgement and prints
@@ -92,7 +92,8 @@ func (r *bench) run(names []string) error {
 	for _, m := range []struct {
 		name string
 		f    func() error
-	}{{"parse", r.parse}, {"belt", r.belt}, {"queue", r.queue}, {"daemon", r.daemon}, {"sockets", r.sockets}, {"replay", r.replay}, {"judging", r.judging}, {"lab", r.lab}} {
+	}{{"parse", r.parse}, {"belt", r.belt}, {"queue", r.queue}, {"daemon", r.daemon}, {"sockets", r.sockets}, {"trace", r.trace},
+		{"replay", r.replay}, {"judging", r.judging}, {"lab", r.lab}} {
 		if len(names) > 0 && !slices.Contains(names, m.name) {
 			continue
 		}

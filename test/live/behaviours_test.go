@@ -73,11 +73,13 @@ func TestPostfixRemoteBehaviours(t *testing.T) {
 					n += k
 				}
 			}
+			t.Logf("status=%s: parse %d, grep %d", status, n, want)
 			if n != want {
 				t.Errorf("%d deliveries %s, the log has %d", n, status, want)
 			}
 		}
 	})
+	t.Logf("attempts by status and cause: %v", got)
 	t.Run("the running watcher counts the same", func(t *testing.T) {
 		eventually(t, 30*time.Second, func() error { return sameAttempts(w, got) })
 	})
