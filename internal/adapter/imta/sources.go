@@ -52,12 +52,6 @@ func (d *describer) logs() {
 			d.Logs = append(d.Logs, mta.LogSource{Kind: mta.LogFile, Path: d.l.log + "/" + name, Quiet: true})
 		}
 	}
-	for _, prefix := range []string{"dispatcher.log-", "job_controller.log-"} {
-		// Each start makes a new one. What cannot be listed is told by the log itself.
-		if name, _ := newest(d.h, d.l.log, prefix); name != "" {
-			d.Logs = append(d.Logs, mta.LogSource{Kind: mta.LogFile, Path: d.l.log + "/" + name, Quiet: true})
-		}
-	}
 	for _, name := range []string{"imta", "watcher"} {
 		if f := d.l.log + "/" + name; adapter.Exists(d.h, f) {
 			d.Logs = append(d.Logs, mta.LogSource{Kind: mta.LogFile, Path: f, Quiet: true})
