@@ -378,6 +378,34 @@ func TestProcess(t *testing.T) {
 	}
 }
 
+// TestSuccess tells who asked for it, and nobody else, that mail arrived.
+func TestSuccess(t *testing.T) {
+	s := testSite(t, site.Settings{})
+	p := testProgram(t, s, site.ChannelStore)
+	p.deliver = (&store{site: s}).deliver
+	e := &queue.Envelope{From: "alice@example.com", MessageID: "<m1@example.com>", Arrived: time.Now(), Recipients: []queue.Recipient{
+		{Original: "rfc822;bob@example.com", Address: "bob@example.com", Notify: "SUCCESS,FAILURE"}, {Original: "rfc822;alice@example.com", Address: "alice@example.com", Notify: "FAILURE"}}}
+	entry, err := p.queue.Enqueue(p.channel, e, strings.NewReader("Subject: test\n\nbody\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := p.one(context.Background(), 1, entry.Name()); r.Delivered != 2 {
+		t.Fatalf("%+v", r)
+	}
+	var texts []string
+	err = p.queue.Walk(site.ChannelProcess, func(e queue.Entry) error {
+		text, err := os.ReadFile(e.Path)
+		texts = append(texts, string(text))
+		return err
+	})
+	if err != nil || len(texts) != 1 || !strings.Contains(texts[0], "Action: delivered\nStatus: 2.0.0\n") || strings.Contains(texts[0], "rfc822;alice@example.com\nAction") {
+		t.Errorf("%d notifications: %s, %v", len(texts), texts, err)
+	}
+	if got := xtext("a+b=c d@example.com"); got != "a+2Bb+3Dc+20d@example.com" {
+		t.Errorf("xtext gives %q", got)
+	}
+}
+
 // FuzzReply: a stranger's reply is read in bounds, and becomes one line of the log.
 func FuzzReply(f *testing.F) {
 	f.Add([]byte("250-mx.example.net\r\n250-SIZE 1000\r\n250 DSN\r\n"))

@@ -49,7 +49,7 @@ func (p *program) pass(_ context.Context, a *attempt) []outcome {
 			p.complain("%v", err)
 		}
 		_ = p.client.Tell(e, &env, a.Blocks()) // the controller finds it on the disk otherwise
-		o.kind, o.status = delivered, "2.0.0"
+		o.kind, o.status, o.tells = delivered, "2.0.0", true
 	}
 	return list
 }

@@ -46,6 +46,7 @@ type outcome struct {
 	to         string // as the log shows the recipient; "": the address
 	esmtp      bool
 	none       bool   // the other side never had the text: no blocks
+	tells      bool   // the other side tells of a delivery, who wants to know it
 	status     string // enhanced status code
 	diagnostic string // for the log
 	said       string // for the sender
@@ -170,23 +171,36 @@ func (p *program) finish(a *attempt, outcomes []outcome) jobs.Result {
 	return r
 }
 
-// notify tells the sender of what failed. If that cannot be told, it has not
-// failed yet.
+// notify tells the sender of what failed, and of what did not where that is
+// wanted. If a failure cannot be told, it has not failed yet.
 func (p *program) notify(a *attempt, outcomes []outcome) {
-	var fates []notice.Fate
-	for i, o := range outcomes {
-		if o.kind == failed && notice.Wanted(a.From, a.Recipients[i], notice.Failed) {
-			fates = append(fates, notice.Fate{Recipient: a.Recipients[i], Status: o.status, Diagnostic: o.said, Remote: o.remote})
+	fates := map[notice.Kind][]notice.Fate{}
+	add := func(k notice.Kind, i int) {
+		o := &outcomes[i]
+		if notice.Wanted(a.From, a.Recipients[i], k) {
+			fates[k] = append(fates[k], notice.Fate{Recipient: a.Recipients[i], Status: o.status, Diagnostic: o.said, Remote: o.remote})
 		}
 	}
-	err := p.notices.Send(notice.Failed, p.channel, a.process, a.Message, fates)
-	if err == nil {
-		return
-	}
-	p.complain("%v", err)
 	for i, o := range outcomes {
-		if o.kind == failed && notice.Wanted(a.From, a.Recipients[i], notice.Failed) {
-			outcomes[i].kind = delayed
+		switch {
+		case o.kind == failed:
+			add(notice.Failed, i)
+		case o.kind == delivered && p.channel == site.ChannelStore:
+			add(notice.Delivered, i)
+		case o.kind == delivered && !o.tells:
+			add(notice.Relayed, i)
+		}
+	}
+	for k, list := range fates {
+		err := p.notices.Send(k, p.channel, a.process, a.Message, list)
+		if err == nil {
+			continue
+		}
+		p.complain("%v", err)
+		for i, o := range outcomes {
+			if k == notice.Failed && o.kind == failed && notice.Wanted(a.From, a.Recipients[i], k) {
+				outcomes[i].kind = delayed
+			}
 		}
 	}
 }

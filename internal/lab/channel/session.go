@@ -53,7 +53,7 @@ func (r reply) permanent() bool { return r.code >= 500 }
 // status is the enhanced status code of a reply, or one made of its code.
 func (r reply) status() string {
 	for _, w := range strings.Fields(r.text)[:min(2, len(strings.Fields(r.text)))] {
-		if len(w) >= 5 && (w[0] == '4' || w[0] == '5') && w[1] == '.' && strings.Count(w, ".") == 2 {
+		if len(w) >= 5 && (w[0] == '2' || w[0] == '4' || w[0] == '5') && w[1] == '.' && strings.Count(w, ".") == 2 {
 			return w
 		}
 	}

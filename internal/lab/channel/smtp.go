@@ -153,7 +153,7 @@ func (c *smtpClient) transact(s *session, a *attempt, which []int, list []outcom
 		undecided[i] = true
 	}
 	decide := func(i int, r reply, k kind) {
-		list[i] = outcome{kind: k, esmtp: s.esmtp, status: r.status(), diagnostic: s.smtpTail(r), said: r.text, remote: s.host.name, none: !sent}
+		list[i] = outcome{kind: k, esmtp: s.esmtp, status: r.status(), diagnostic: s.smtpTail(r), said: r.text, remote: s.host.name, none: !sent, tells: s.dsn}
 		delete(undecided, i)
 	}
 	decideAll := func(r reply) {
@@ -258,7 +258,23 @@ func (s *session) rcptTo(r queue.Recipient) string {
 	if s.dsn && r.Notify != "" {
 		line += " NOTIFY=" + r.Notify
 	}
+	if kind, address, ok := strings.Cut(r.Original, ";"); s.dsn && ok && kind == "rfc822" {
+		line += " ORCPT=rfc822;" + xtext(address)
+	}
 	return line
+}
+
+// xtext is how an address stands in a parameter: RFC 3461, 4.
+func xtext(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '+' || c == '=' {
+			fmt.Fprintf(&b, "+%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // take gives a connection that is kept for a domain, the one used last.

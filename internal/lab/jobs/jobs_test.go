@@ -20,6 +20,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/lab/channel"
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
+	"github.com/mtawatch/mtawatch/internal/lab/returnjob"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 	"github.com/mtawatch/mtawatch/internal/lab/world"
 )
@@ -35,6 +36,9 @@ func TestMain(m *testing.M) {
 		},
 		"process": func(ctx context.Context, a []string) int {
 			return channel.Process(ctx, a, os.Stdin, os.Stdout, os.Stderr)
+		},
+		"return": func(ctx context.Context, a []string) int {
+			return returnjob.Main(ctx, a, os.Stdin, os.Stdout, os.Stderr)
 		},
 	}
 	if f := programs[filepath.Base(os.Args[0])]; f != nil {
@@ -308,6 +312,36 @@ func TestMaxMessages(t *testing.T) {
 	}
 	b.start()
 	b.eventually("all deliveries", func() bool { return len(b.mailbox("alice")) == 35 })
+}
+
+// TestReturnJob: at each midnight of the practice's days the controller starts
+// the return job, also at its own start when it has missed one.
+func TestReturnJob(t *testing.T) {
+	b := newBack(t, site.Settings{Day: 2 * time.Second, Notices: []float64{1}})
+	b.enqueue("x@far.example", "old")
+	last := filepath.Join(b.site.RunDir(), "return.last")
+	if err := os.WriteFile(last, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missed := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(last, missed, missed); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	b.eventually("the log to be rotated", func() bool {
+		_, err := os.Stat(filepath.Join(b.site.LogDir(), "mail.log_yesterday"))
+		return err == nil
+	})
+	b.eventually("the message to be returned", func() bool {
+		pieces, _ := filepath.Glob(filepath.Join(b.site.LogDir(), "mail.log*"))
+		return slices.ContainsFunc(pieces, func(name string) bool {
+			text, err := os.ReadFile(name)
+			return err == nil && strings.Contains(string(text), " tcp_local                 R 1 x@example.net rfc822;x@far.example ")
+		})
+	})
+	if text := b.errors(); text != "" {
+		t.Errorf("job_controller.log: %s", text)
+	}
 }
 
 // TestBroken: what is no whole message is put aside, and said.

@@ -25,11 +25,18 @@ const maxReturned = 64 << 10
 // Kind says what a notification tells.
 type Kind int
 
-// Failed tells that mail was not delivered, Delayed that it waits.
+// Failed tells that mail was not delivered, Delayed that it waits. Delivered
+// and Relayed go to those who asked for them: it is in the mailbox, or with
+// another site that will not tell of it.
 const (
 	Failed Kind = iota
 	Delayed
+	Delivered
+	Relayed
 )
+
+// of gives a word for each kind, in their order.
+func (k Kind) of(words ...string) string { return words[k] }
 
 // Fate is what happened to one recipient.
 type Fate struct {
@@ -47,9 +54,9 @@ func Wanted(from string, r queue.Recipient, k Kind) bool {
 		return false
 	}
 	if r.Notify == "" {
-		return true
+		return k == Failed || k == Delayed
 	}
-	word := map[Kind]string{Failed: "FAILURE", Delayed: "DELAY"}[k]
+	word := k.of("FAILURE", "DELAY", "SUCCESS", "SUCCESS")
 	return slices.Contains(strings.Split(strings.ToUpper(r.Notify), ","), word)
 }
 
@@ -104,8 +111,7 @@ func (s *Sender) compose(w io.Writer, k Kind, id string, m *queue.Message, fates
 	h.Set("Date", time.Now().Format(time.RFC1123Z))
 	h.Set("From", "Internet Mail Delivery <postmaster@"+s.site.Practice.Host+">")
 	h.Set("To", oneLine(m.From, 320))
-	h.Set("Subject", map[Kind]string{Failed: "Delivery Notification: Delivery has failed",
-		Delayed: "Delivery Notification: Delivery has been delayed"}[k])
+	h.Set("Subject", "Delivery Notification: Delivery has "+k.of("failed", "been delayed", "been successful", "been relayed"))
 	h.Set("Message-ID", id)
 	h.Set("Auto-Submitted", "auto-replied")
 	h.Set("MIME-Version", "1.0")
@@ -121,7 +127,7 @@ func (s *Sender) compose(w io.Writer, k Kind, id string, m *queue.Message, fates
 		return err
 	}
 	kind, original := "message/rfc822", m.Content()
-	if m.Ret == "HDRS" || m.Size() > maxReturned || k == Delayed {
+	if m.Ret == "HDRS" || m.Size() > maxReturned || k != Failed {
 		kind, original = "text/rfc822-headers", header(m.Content())
 	}
 	if err := part(mw, kind, nil, original); err != nil {
@@ -147,14 +153,22 @@ func part(mw *message.Writer, kind string, params map[string]string, r io.Reader
 // words is the part for people.
 func (s *Sender) words(k Kind, m *queue.Message, fates []Fate) string {
 	var b strings.Builder
-	if k == Failed {
+	switch k {
+	case Failed:
 		b.WriteString("Your message cannot be delivered to the following recipients:\n\n")
-	} else {
+	case Delivered:
+		b.WriteString("Your message is in the mailboxes of the following recipients:\n\n")
+	case Relayed:
+		b.WriteString("Your message was taken over by other sites, which do not tell what becomes of it, for the following recipients:\n\n")
+	default:
 		fmt.Fprintf(&b, "Your message of %s has not been delivered yet to the following recipients.\nIt will be tried again; you need do nothing.\n\n",
 			m.Arrived.Format(time.RFC1123Z))
 	}
 	for _, f := range fates {
-		fmt.Fprintf(&b, "  Recipient address: %s\n  Reason: %s\n", oneLine(f.Recipient.Address, 320), oneLine(f.Diagnostic, 500))
+		fmt.Fprintf(&b, "  Recipient address: %s\n", oneLine(f.Recipient.Address, 320))
+		if f.Diagnostic != "" {
+			fmt.Fprintf(&b, "  Reason: %s\n", oneLine(f.Diagnostic, 500))
+		}
 		if f.Remote != "" {
 			fmt.Fprintf(&b, "  Remote system: %s\n", oneLine(f.Remote, 255))
 		}
@@ -170,7 +184,7 @@ func (s *Sender) status(k Kind, m *queue.Message, fates []Fate) string {
 		fmt.Fprintf(&b, "Original-Envelope-Id: %s\n", oneLine(m.EnvelopeID, 100))
 	}
 	fmt.Fprintf(&b, "Reporting-MTA: dns;%s\nArrival-Date: %s\n", s.site.Practice.Host, m.Arrived.Format(time.RFC1123Z))
-	action := map[Kind]string{Failed: "failed", Delayed: "delayed"}[k]
+	action := k.of("failed", "delayed", "delivered", "relayed")
 	for _, f := range fates {
 		fmt.Fprintf(&b, "\nOriginal-Recipient: %s\nFinal-Recipient: rfc822;%s\nAction: %s\nStatus: %s\n", oneLine(f.Recipient.Original, 320),
 			oneLine(f.Recipient.Address, 320), action, f.Status)
