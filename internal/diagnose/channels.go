@@ -174,7 +174,7 @@ func channelStopped(c *Case, in *Instance, q *Queue, stop *mta.Condition) Candid
 	k.Title = "the channel " + q.Name + whose(in.Name) + " is stopped: " + amountOf(waiting, "message") + " wait in it"
 	k.Cause = "an operator has stopped the channel; that holds over restarts until somebody starts it again."
 	k.Evidence = append([]mta.Evidence{{Text: stop.Text, Lines: cutLines(stop.Lines)}}, k.Evidence...)
-	k.Explain = func(m *mta.Finding) { explainChannel(c, in, q, m) }
+	k.Explain = func(m *mta.Finding) { explainChannel(c, in, q, true, m) }
 	return k
 }
 
@@ -211,11 +211,11 @@ func channelStuck(c *Case, in *Instance, q *Queue) (Candidate, bool) {
 	if tried := total(in.Attempts, 5*time.Minute); tried >= 1 {
 		k.RuledOut = append(k.RuledOut, "the Job Controller works: "+amountOf(tried, "attempt")+" in 5 min in other channels")
 	}
-	k.Explain = func(m *mta.Finding) { explainChannel(c, in, q, m) }
+	k.Explain = func(m *mta.Finding) { explainChannel(c, in, q, false, m) }
 	return k, true
 }
 
-func explainChannel(c *Case, in *Instance, q *Queue, m *mta.Finding) {
+func explainChannel(c *Case, in *Instance, q *Queue, stopped bool, m *mta.Finding) {
 	var fresh []string
 	for _, o := range in.Queues {
 		if n, age, ok := untriedOf(o); o != q && ok && (n < 1 || age < longUntried) && valueOrZero(o.Messages) >= 0 && !OnHold(o.Name) {
@@ -230,8 +230,12 @@ func explainChannel(c *Case, in *Instance, q *Queue, m *mta.Finding) {
 	}
 	m.Evidence = append(m.Evidence, complaints(c, in, "job_controller")...)
 	name := typed(q.Name, "CHANNEL")
-	m.Advice = append(m.Advice, "start it: `imsimta qm start "+name+"`; a stop outlasts restarts and reboots, so find out who stopped it and why",
-		"if it is not stopped, see what works on it: `imsimta qm jobs`, the newest "+q.Name+"_master.log-*, and the delivery times in job_controller.cnf (a channel may wait on purpose)",
+	m.Advice = append(m.Advice, "start it: `imsimta qm start "+name+"`; a stop outlasts restarts and reboots, so find out who stopped it and why")
+	if stopped {
+		m.Avoid = append(m.Avoid, "do not restart the Job Controller for it: a stopped channel stays stopped, and the rest of the mail waits while it reads the queue anew")
+		return
+	}
+	m.Advice = append(m.Advice, "if it is not stopped, see what works on it: `imsimta qm jobs`, the newest "+q.Name+"_master.log-*, and the delivery times in job_controller.cnf (a channel may wait on purpose)",
 		"if its mail is not in the Job Controller's list (`imsimta cache -view "+name+"`), have it look at the disk: `imsimta cache -sync`")
 	m.Avoid = append(m.Avoid, "do not restart the Job Controller for it: a stopped channel stays stopped, and the rest of the mail waits while it reads the queue anew",
 		"do not move queue files to another channel: the mail is safe where it is")

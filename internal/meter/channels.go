@@ -23,7 +23,7 @@ type Channel struct {
 	Name      string `json:"name"`
 	Received  Volume `json:"received"`   // put into its queue, where it has one of its own
 	Submitted Volume `json:"submitted"`  // taken in by it, into whatever queue
-	Delivered Volume `json:"delivered"`  // delivered by it; messages and bytes where the log tells the end of a message by its recipients
+	Delivered Volume `json:"delivered"`  // delivered by it or moved on; messages that went back to their senders among them; messages and bytes where the log tells the end of a message by its recipients
 	FirstTime int64  `json:"first_time"` // of what was delivered: of messages of which nothing was put off before
 	Attempted int64  `json:"attempted"`  // deliveries put off
 	Failed    int64  `json:"failed"`     // deliveries that failed for good
@@ -102,11 +102,12 @@ func (cs *channels) add(f *track.Fact) {
 	case e.Kind == mta.KindReject:
 		cs.of(e.Program).Rejected++
 	case e.Kind == mta.KindRemoved && e.PerRecipient: // it moved on into another channel
-		c := &cs.of(e.Program).Delivered
-		c.Recipients++
+		c := cs.of(e.Program)
+		c.Delivered.Recipients++
+		c.FirstTime++
 		if f.Removed {
-			c.Messages++
-			c.Bytes += e.Size
+			c.Delivered.Messages++
+			c.Delivered.Bytes += e.Size
 		}
 	default:
 		return

@@ -43,7 +43,7 @@ func TestChannels(t *testing.T) {
 	v := func(messages, recipients, bytes int64) Volume { return Volume{messages, recipients, bytes} }
 	want := []Channel{
 		{Name: "ims-ms", Received: v(1, 1, 1000), Delivered: v(1, 0, 1000), Failed: 1},
-		{Name: "process", Received: v(1, 1, 1000), Submitted: v(1, 1, 1000), Delivered: v(1, 1, 0)},
+		{Name: "process", Received: v(1, 1, 1000), Submitted: v(1, 1, 1000), Delivered: v(1, 1, 0), FirstTime: 1},
 		{Name: "tcp_intranet", Submitted: v(1, 2, 2000-1000)},
 		{Name: "tcp_local", Received: v(1, 2, 1000), Submitted: v(1, 1, 1000), Delivered: v(1, 2, 1000), FirstTime: 1, Attempted: 1, Rejected: 1},
 	}

@@ -97,6 +97,7 @@ func (b *Belt) channelRows(d *view.QueueDetail, in mta.Instance, now time.Time) 
 		}
 		if queues {
 			row.Received = volume(c.Received)
+			row.Delivered.Recipients += c.Failed // what has left: the messages count those too
 		}
 		d.Channels = append(d.Channels, row)
 	}

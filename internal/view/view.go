@@ -198,7 +198,7 @@ type ChannelRow struct {
 	Channel   string  `json:"channel"`
 	Received  *Volume `json:"received"`  // put into its queue
 	Stored    *int64  `json:"stored"`    // messages in its queue now
-	Delivered *Volume `json:"delivered"` // by it; messages 0 where only recipients are told
+	Delivered *Volume `json:"delivered"` // by it; messages 0 where only recipients are told. With a queue of its own: what has left that, failures for good among it
 	FirstTime int64   `json:"first_time"`
 	Submitted *Volume `json:"submitted"` // taken in by it
 	Attempted int64   `json:"attempted"` // deliveries put off
