@@ -69,6 +69,12 @@ func TestChannels(t *testing.T) {
 				series++
 			}
 		}
+		if name == "before" {
+			list := m.Senders("imta", at.Add(-time.Minute), 10)
+			if len(list) != 1 || list[0].Name != "a@example.org" || list[0].Messages != 2 || list[0].Recipients != 3 {
+				t.Errorf("the senders are %+v", list)
+			}
+		}
 		if series != 11 {
 			t.Errorf("%s: %d series of channels", name, series)
 		}

@@ -92,6 +92,8 @@ func (m *Meter) Add(f track.Fact) {
 		in.ReceivedBytes += e.Size
 		in.ring.at(e.Time).received++
 		in.senders.received(&f)
+	case f.Recipient && e.Kind == mta.KindReceived:
+		m.of(e.Instance).senders.recipient(&f)
 	case e.Kind == mta.KindReject:
 		in := m.of(e.Instance)
 		in.Rejects[e.Stage%mta.NumStages][classOf(e.Code)][e.Cause]++

@@ -87,6 +87,15 @@ func (s *senders) received(f *track.Fact) {
 	}
 }
 
+// recipient counts one more recipient of a message that was received before.
+func (s *senders) recipient(f *track.Fact) {
+	for _, k := range keysOf(f) {
+		if r := s.byKey[k]; r != nil && k.name != "" {
+			r.cell(slotOf(f.Event.Time)).recipients++
+		}
+	}
+}
+
 func (s *senders) failed(f *track.Fact) {
 	s.see(f.Event.Time)
 	for _, k := range keysOf(f) {
