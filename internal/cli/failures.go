@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/say"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -67,7 +68,7 @@ func (t *tool) failures(ctx context.Context, q view.FailureQuery) error {
 // everything, so a filtered table has the sums of its rows instead; and
 // beside an unknown, figures that are all zero measure nothing.
 func (t *tool) failureHead(f view.Failures, q view.FailureQuery) {
-	if f.Unknown != "" && zero(f.Attempts) {
+	if f.Unknown != "" && say.Zero(f.Attempts) {
 		return
 	}
 	head := coverText(f.Time, f.Since, f.Window)
@@ -106,28 +107,6 @@ func filterText(f view.Failures, q view.FailureQuery) string {
 		n += r.Deferred + r.Bounced
 	}
 	return text + ": " + plural(n, "failure")
-}
-
-func zero(counts map[string]int64) bool {
-	for _, n := range counts {
-		if n != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// coverText says which time figures cover. They are counted in steps, so
-// they may begin before the window that was asked for.
-func coverText(now, since time.Time, window time.Duration) string {
-	covered := now.Sub(since)
-	switch {
-	case since.IsZero(), covered < window+time.Second && covered > window-time.Second:
-		return "last " + spanText(window)
-	case covered < window:
-		return fmt.Sprintf("last %s (nothing older is known)", spanText(covered))
-	}
-	return fmt.Sprintf("since %s (counted in steps of %s)", clockText(now, since), plural(int64(view.FailureStep/time.Minute), "minute"))
 }
 
 func (t *tool) failureTable(f view.Failures, q view.FailureQuery) {

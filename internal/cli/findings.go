@@ -112,8 +112,6 @@ func (t *tool) findingTable(v view.Findings, f findingFlags) {
 	t.out.line(t.out.in(dim, "'mtawatch findings ID' tells one in full, 'mtawatch explain CODE' what it means"))
 }
 
-func severityText(s mta.Severity) string { return strings.ToUpper(clean(s.String())) }
-
 func severityStyle(s mta.Severity) style {
 	switch s {
 	case mta.SeverityCritical:
@@ -214,69 +212,4 @@ func nonEmpty(s string) []string {
 		return nil
 	}
 	return []string{s}
-}
-
-func cleanAll(list []string) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = clean(s)
-	}
-	return out
-}
-
-// withoutDoNot takes off the words that stand before the list already.
-func withoutDoNot(list []string) []string {
-	out := cleanAll(list)
-	for i, s := range out {
-		for _, words := range [...]string{"do not ", "Do not "} {
-			s = strings.TrimPrefix(s, words)
-		}
-		out[i] = s
-	}
-	return out
-}
-
-// sinceText says since when, until when, and when it was noticed.
-func sinceText(now time.Time, f *mta.Finding) string {
-	text := clockText(now, f.Since)
-	if f.End.IsZero() {
-		text += " (" + ageText(now, f.Since) + ")"
-	} else {
-		text += " until " + clockText(now, f.End) + " (" + spanText(f.End.Sub(f.Since)) + ")"
-	}
-	if !f.Noticed.IsZero() {
-		text += ", noticed " + clockText(now, f.Noticed)
-	}
-	return text
-}
-
-// evidenceText is one proof, with the normal range where the text has none.
-func evidenceText(now time.Time, e *mta.Evidence) string {
-	text := clean(e.Text)
-	if e.Low == nil || e.High == nil || strings.Contains(text, "normal") {
-		return text
-	}
-	r := view.Range{Low: *e.Low, High: *e.High, Time: now}
-	if strings.Contains(text, "usual") {
-		return text + " (normal " + rangeText(r) + ")" // it names the value already
-	}
-	if e.Value != nil {
-		text += ": now " + levelText(*e.Value)
-	}
-	return text + ", normal for " + hourText(now, &r) + " is " + rangeText(r)
-}
-
-// rarityText says how often a reading like this comes by chance: the score
-// is the logarithm of its return period in hours.
-func rarityText(score float64) string {
-	const day, year = 1.3802, 3.9425 // log10 of their hours
-	switch {
-	case score < day:
-		return "comes by chance more than once a day"
-	case score >= year+3:
-		return "comes by chance less than once in 1000 years"
-	case score >= year:
-		return "comes by chance once in " + levelText(pow10(score-year)) + " years"
-	}
-	return "comes by chance once in " + levelText(pow10(score-day)) + " days"
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -81,5 +80,3 @@ func (t *tool) leftOver(list []mta.RoleProcess) {
 		t.out.line(leftOverText(len(pids)) + ": " + strings.Join(pids, " "))
 	}
 }
-
-func leftOverText(n int) string { return fmt.Sprintf("%d left over from an earlier start", n) }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/say"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -61,7 +61,7 @@ func (t *tool) queueHead(q view.Queue) {
 func (t *tool) queueDetail(now time.Time, d view.QueueDetail, f *queueFlags) {
 	t.out.line("")
 	head := clean(d.Instance)
-	if oldest, queue := oldestOf(d.Queues); !oldest.IsZero() {
+	if oldest, queue := say.Oldest(d.Queues); !oldest.IsZero() {
 		head += fmt.Sprintf(": oldest message %s, in %s", ageText(now, oldest), clean(queue))
 	}
 	switch there, held := tableMessages(d), heldMessages(d); {
@@ -109,15 +109,6 @@ func heldMessages(d view.QueueDetail) (n int64) {
 		n += c.Messages
 	}
 	return n
-}
-
-func oldestOf(list []mta.QueueCount) (oldest time.Time, queue string) {
-	for _, q := range list {
-		if !q.Oldest.IsZero() && (oldest.IsZero() || q.Oldest.Before(oldest)) {
-			oldest, queue = q.Oldest, q.Name
-		}
-	}
-	return oldest, queue
 }
 
 // shapeTable prints qshape's table. T counts recipients.

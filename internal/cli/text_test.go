@@ -160,16 +160,6 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-func TestHeadline(t *testing.T) {
-	long := view.Unseen{What: "queue of postfix", Why: "count queue of postfix: count queue in /q: open /q/hold: permission denied"}
-	if got, want := shortUnseen(long), "queue of postfix: open /q/hold: permission denied"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got := shortUnseen(view.Unseen{What: "x", Why: strings.Repeat("y ", 200)}); textWidth(got) > headlineWidth {
-		t.Errorf("%d columns: %q", textWidth(got), got)
-	}
-}
-
 func TestRangeText(t *testing.T) {
 	for _, tt := range []struct {
 		low, high float64

@@ -1,139 +1,40 @@
 package cli
 
 import (
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/say"
+	"github.com/mtawatch/mtawatch/internal/view"
 )
 
-// bytesText gives a size as a person reads it, in powers of 1000.
-func bytesText(n int64) string {
-	if n < 0 {
-		return "unknown size"
-	}
-	if n < 1000 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	f, unit := float64(n), 0
-	for f >= 999.5 && unit < 5 {
-		f /= 1000
-		unit++
-	}
-	digits := 0
-	if f < 9.95 {
-		digits = 1
-	}
-	return strconv.FormatFloat(f, 'f', digits, 64) + " " + []string{"B", "kB", "MB", "GB", "TB", "PB"}[unit]
-}
+// The words of package say, under the names that the commands use.
 
-// spanText gives a duration in its two largest units.
-func spanText(d time.Duration) string {
-	if d < 0 {
-		d = 0
-	}
-	s := int64(d / time.Second)
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return twoUnits(s/60, "m", s%60, "s")
-	case s < 86400:
-		return twoUnits(s/3600, "h", s%3600/60, "m")
-	}
-	return twoUnits(s/86400, "d", s%86400/3600, "h")
+func clean(s string) string              { return say.Clean(s) }
+func hostile(r rune) bool                { return say.Hostile(r) }
+func textWidth(s string) int             { return say.Width(s) }
+func cut(s string, columns int) string   { return say.Cut(s, columns) }
+func bytesText(n int64) string           { return say.Bytes(n) }
+func spanText(d time.Duration) string    { return say.Span(d) }
+func ageText(now, t time.Time) string    { return say.Age(now, t) }
+func clockText(now, t time.Time) string  { return say.Clock(now, t) }
+func countText(n int64) string           { return say.Count(n) }
+func plural(n int64, word string) string { return say.Plural(n, word) }
+func scopeText(s mta.Scope) string       { return say.Scope(s) }
+func firstLine(s string) string          { return say.FirstLine(s) }
+func rangeText(r view.Range) string      { return say.Range(r) }
+func levelText(v float64) string         { return say.Level(v) }
+func usualCell(r *view.Range) string     { return say.Usual(r) }
+func learnedText(d time.Duration) string { return say.Learned(d) }
+func portText(p view.PortRow) string     { return say.Port(p) }
+func coverText(now, since time.Time, window time.Duration) string {
+	return say.Cover(now, since, window)
 }
-
-func twoUnits(a int64, unit string, b int64, small string) string {
-	if b == 0 {
-		return fmt.Sprintf("%d%s", a, unit)
-	}
-	return fmt.Sprintf("%d%s %d%s", a, unit, b, small)
-}
-
-// ageText is how long before now t was; "" when t is unknown.
-func ageText(now, t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return spanText(now.Sub(t))
-}
-
-// clockText gives a moment in the reader's zone: the time alone when it was
-// within a day of now.
-func clockText(now, t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	if d := now.Sub(t); d > -time.Hour && d < 24*time.Hour {
-		return t.Local().Format("15:04:05")
-	}
-	return t.Local().Format("2006-01-02 15:04")
-}
-
-func countText(n int64) string { return strconv.FormatInt(n, 10) }
-
-// plural gives "1 message", "2 messages".
-func plural(n int64, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	if base, ok := strings.CutSuffix(word, "y"); ok {
-		return countText(n) + " " + base + "ies"
-	}
-	if strings.HasSuffix(word, "s") {
-		return countText(n) + " " + word + "es"
-	}
-	return countText(n) + " " + word + "s"
-}
-
-// topText lists the largest counts of a map: "greylisted 8, other 1".
-func topText[N int | int64](counts map[string]N, most int) string {
-	names := make([]string, 0, len(counts))
-	for name, n := range counts {
-		if n != 0 {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int {
-		if d := int64(counts[b]) - int64(counts[a]); d != 0 {
-			return int(max(min(d, 1), -1))
-		}
-		return strings.Compare(a, b)
-	})
-	var parts []string
-	for i, name := range names {
-		if i == most {
-			parts = append(parts, fmt.Sprintf("and %d more", len(names)-most))
-			break
-		}
-		parts = append(parts, fmt.Sprintf("%s %d", clean(name), counts[name]))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// scopeText says in words whose fault a cause is.
-func scopeText(s mta.Scope) string {
-	switch s {
-	case mta.ScopeUs:
-		return "this host"
-	case mta.ScopePath:
-		return "the network"
-	case mta.ScopeThem:
-		return "their site"
-	case mta.ScopeRecipient:
-		return "recipient"
-	case mta.ScopeMessage:
-		return "message"
-	}
-	return "-"
-}
-
-// firstLine gives the text up to its first line end, clean.
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return clean(s)
-}
+func leftOverText(n int) string                                   { return say.LeftOver(n) }
+func sinceText(now time.Time, f *mta.Finding) string              { return say.Since(now, f) }
+func evidenceText(now time.Time, e *mta.Evidence) string          { return say.Evidence(now, e) }
+func rarityText(score float64) string                             { return say.Rarity(score) }
+func withoutDoNot(list []string) []string                         { return say.WithoutDoNot(list) }
+func cleanAll(list []string) []string                             { return say.CleanAll(list) }
+func severityText(s mta.Severity) string                          { return say.Severity(s) }
+func topText[N int | int64](counts map[string]N, most int) string { return say.Top(counts, most) }
