@@ -35,7 +35,7 @@ func serve(t *testing.T, s *source) string {
 
 func same(t *testing.T, got, want any) {
 	t.Helper()
-	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateNaNs()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
@@ -52,6 +52,8 @@ func TestRoundTrip(t *testing.T) {
 	cq := view.ConnectionQuery{Port: 587, State: "syn-recv", Top: 5}
 	pq := view.ProcessQuery{Instance: "postfix & co"}
 	dq := view.FindingQuery{ID: "f1", Code: mta.FindingQueueGrowing, Since: noon, Limit: 3}
+	sq := view.ChartQuery{Instance: "postfix", Sign: mta.SignFailures, Span: 14 * 24 * time.Hour, End: noon}
+	oq := view.ChartQuery{Series: `mta_queue_messages{instance="postfix",queue="a\\"b"}`}
 	tests := []struct {
 		name        string
 		ask         func() (any, error)
@@ -66,6 +68,8 @@ func TestRoundTrip(t *testing.T) {
 		{"connections", func() (any, error) { return c.Connections(ctx, cq) }, theConnections(), cq},
 		{"processes", func() (any, error) { return c.Processes(ctx, pq) }, theProcesses(), pq},
 		{"findings", func() (any, error) { return c.Findings(ctx, dq) }, theFindings(), dq},
+		{"chart of a sign", func() (any, error) { return c.Chart(ctx, sq) }, theCharts(), sq},
+		{"chart of a series", func() (any, error) { return c.Chart(ctx, oq) }, theCharts(), oq},
 		{"version", func() (any, error) { return c.(*api.Client).Version(ctx) }, testVersion, nil},
 	}
 	for _, tt := range tests {

@@ -144,6 +144,21 @@ func (c *Client) Findings(ctx context.Context, q view.FindingQuery) (view.Findin
 	return get[view.Findings](ctx, c, "/findings", v)
 }
 
+// Chart implements view.Source.
+func (c *Client) Chart(ctx context.Context, q view.ChartQuery) (view.Charts, error) {
+	v := make(query)
+	v.text("instance", q.Instance)
+	v.text("sign", string(q.Sign))
+	v.text("series", q.Series)
+	if q.Span != 0 {
+		v.text("range", q.Span.String())
+	}
+	if !q.End.IsZero() {
+		v.text("end", q.End.Format(time.RFC3339Nano))
+	}
+	return get[view.Charts](ctx, c, "/chart", v)
+}
+
 // Doctor implements view.Source.
 func (c *Client) Doctor(ctx context.Context) (view.Doctor, error) {
 	return get[view.Doctor](ctx, c, "/doctor", nil)

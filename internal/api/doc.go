@@ -15,6 +15,7 @@
 //	GET /api/v1/failures     view.Failures     instance, window, top, cause, destination, inbound
 //	GET /api/v1/connections  view.Connections  port, state, top
 //	GET /api/v1/processes    view.Processes    instance
+//	GET /api/v1/chart        view.Charts       instance, sign or series, range, end
 //	GET /api/v1/doctor       view.Doctor
 //	GET /api/v1/trace        a stream of lines, see Line   text, since, limit
 //	GET /api/v1/version      Version

@@ -46,6 +46,7 @@ func Handler(src view.Source, o Options) http.Handler {
 		"/connections":    {connectionParams, answer(h, h.connections)},
 		"/processes":      {processParams, answer(h, h.processes)},
 		"/findings":       {findingParams, answer(h, h.findings)},
+		"/chart":          {chartParams, answer(h, h.chart)},
 		"/doctor":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Doctor, error) { return src.Doctor(ctx) })},
 		"/trace":          {traceParams, h.trace},
 		"/version":        {nil, answer(h, func(context.Context, *params) (Version, error) { return o.Version, nil })},
@@ -214,6 +215,14 @@ func (h *handler) connections(ctx context.Context, p *params) (view.Connections,
 
 func (h *handler) processes(ctx context.Context, p *params) (view.Processes, error) {
 	return ask(ctx, p, view.ProcessQuery{Instance: p.text("instance")}, h.src.Processes)
+}
+
+func (h *handler) chart(ctx context.Context, p *params) (view.Charts, error) {
+	q := view.ChartQuery{Instance: p.text("instance"), Sign: p.sign("sign"), Series: p.text("series"), Span: p.span("range"), End: p.time("end")}
+	if (q.Sign == "") == (q.Series == "") {
+		p.refuse("sign", "or series is needed, and not both")
+	}
+	return ask(ctx, p, q, h.src.Chart)
 }
 
 // ask asks only when every parameter could be read.

@@ -28,6 +28,7 @@ var (
 	failureParams    = []string{"instance", "window", "top", "cause", "destination", "inbound"}
 	connectionParams = []string{"port", "state", "top"}
 	processParams    = []string{"instance"}
+	chartParams      = []string{"instance", "sign", "series", "range", "end"}
 	findingParams    = []string{"id", "code", "since", "limit"}
 	traceParams      = []string{"text", "since", "limit"}
 )
@@ -121,6 +122,36 @@ func (p *params) duration(name string, limit time.Duration) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// span reads the range of a chart: "1h", "7d"; absent is 0.
+func (p *params) span(name string) time.Duration {
+	v := p.values.Get(name)
+	if v == "" {
+		return 0
+	}
+	var d time.Duration
+	days, err := strconv.ParseUint(strings.TrimSuffix(v, "d"), 10, 16)
+	if err == nil && strings.HasSuffix(v, "d") {
+		d = time.Duration(days) * 24 * time.Hour
+	} else if d, err = time.ParseDuration(v); err != nil {
+		d = 0
+	}
+	if d < time.Minute || d > view.MaxChartSpan {
+		p.refuse(name, "must be a span such as 1h, 24h or 14d, from 1m to 35d")
+		return 0
+	}
+	return d
+}
+
+func (p *params) sign(name string) mta.Sign {
+	s := mta.Sign(p.values.Get(name))
+	switch s {
+	case "", mta.SignQueues, mta.SignFailures, mta.SignConnections, mta.SignDaemons:
+		return s
+	}
+	p.refuse(name, "is no sign; the signs are: queues, failures, connections, daemons")
+	return ""
 }
 
 func (p *params) time(name string) time.Time {

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"time"
 
@@ -60,6 +61,19 @@ func theFindings() view.Findings {
 func (s *source) Findings(_ context.Context, q view.FindingQuery) (view.Findings, error) {
 	s.asked = q
 	return theFindings(), s.err
+}
+
+func theCharts() view.Charts {
+	now, end := view.Number(3.25), noon
+	return view.Charts{From: noon.Add(-time.Minute), To: noon, Step: 30, Charts: []view.Chart{{ID: "queues", Title: "messages in the queue", Unit: "messages",
+		Direction: view.Up, Times: []int64{1, 2}, Values: view.Line{0, math.NaN()}, Low: view.Line{1.5, 2}, High: view.Line{1e9, 1e-7}, Now: &now,
+		Normal: &view.Range{Low: 1, High: 9, Time: noon, LearnedFrom: time.Hour}}},
+		Lifelines: []view.Lifeline{{Role: "dispatcher", PID: 4, Start: noon}, {Role: "dispatcher", Start: noon, End: &end}}}
+}
+
+func (s *source) Chart(_ context.Context, q view.ChartQuery) (view.Charts, error) {
+	s.asked = q
+	return theCharts(), s.err
 }
 
 func theQueue() view.Queue {

@@ -39,6 +39,7 @@ type Source struct {
 	fresh    freshLists
 	imports  *importer // nil for a look
 	practice string    // of view.Status
+	habits   habits
 }
 
 var _ view.Source = (*Source)(nil)

@@ -39,6 +39,11 @@ const marked = 0x80
 // NewSeries makes a Series without a past that keeps extra bytes with each hour.
 func NewSeries(kind Kind, extra int) *Series { return &Series{kind: kind, stride: max(0, extra)} }
 
+// Summary gives a copy without what the user keeps with each hour.
+func (s *Series) Summary() *Series {
+	return &Series{kind: s.kind, hours: slices.Clone(s.hours), a: slices.Clone(s.a), b: slices.Clone(s.b), meta: slices.Clone(s.meta)}
+}
+
 // Len is how many hours are kept.
 func (s *Series) Len() int { return len(s.hours) }
 

@@ -129,6 +129,10 @@ func (s *source) Doctor(context.Context) (view.Doctor, error) {
 		{Name: "log", Text: "/var/log/mail.log: permission denied", Advice: "usermod -aG adm mtawatch"}}}, s.err
 }
 
+func (s *source) Chart(context.Context, view.ChartQuery) (view.Charts, error) {
+	return view.Charts{}, s.err
+}
+
 func (s *source) Findings(_ context.Context, q view.FindingQuery) (view.Findings, error) {
 	s.asked = q
 	f := q.Select(s.status.Findings, []mta.Finding{pastFinding()})

@@ -198,29 +198,8 @@ func (g *Signal) Range() mta.Baseline {
 	if !e.OK {
 		return b
 	}
-	b.LearnedFrom = g.learned
 	w := &g.win[0]
-	v := e.Variance()
-	switch g.kind {
-	case Count:
-		m := max(0, e.Middle) / 60
-		phi := w.disp + v
-		b.Low, b.Middle, b.High = math.Floor(countAt(-edge, m, phi)), m, math.Ceil(countAt(edge, m, phi))
-	case Ratio:
-		p := min(1, max(0, e.Middle))
-		n := max(1, w.sumN)
-		wide := edge * ratioSpread(n, p, w.disp, v) / (2 * math.Sqrt(n+0.5))
-		a := shareScale(p)
-		low, high := math.Sin(max(0, a-wide)), math.Sin(min(math.Pi/2, a+wide))
-		b.Low, b.Middle, b.High = low*low, p, high*high
-	default:
-		y := gaugeScale(e.Middle)
-		b.Middle = e.Middle
-		b.Low = min(e.Middle, gaugeAt(y-edge*math.Sqrt(w.dev[down]*w.dev[down]+v)))
-		b.High = max(e.Middle, gaugeAt(y+edge*math.Sqrt(w.dev[up]*w.dev[up]+v)))
-		if e.Middle >= 0 {
-			b.Low = max(0, b.Low)
-		}
-	}
+	r := rangeOf(g.kind, e, w.disp, w.dev, w.sumN)
+	b.Low, b.Middle, b.High, b.LearnedFrom = r.Low, r.Middle, r.High, g.learned
 	return b
 }

@@ -229,6 +229,40 @@ func (s *Store) Select(ctx context.Context, name string, want map[string]string,
 	return out, err
 }
 
+// Scan hands out the raw points of the series with this name and these labels
+// (and any others) in (start, end], each series in order of time and none
+// kept: open is called with the labels of each, and what it gives with each of
+// its points, in Unix milliseconds. Nil leaves the series out.
+func (s *Store) Scan(ctx context.Context, name string, want map[string]string, start, end time.Time, open func(labels map[string]string) func(ms int64, v float64)) error {
+	ms := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, nameLabel, name)}
+	for n, v := range want {
+		ms = append(ms, labels.MustNewMatcher(labels.MatchEqual, n, v))
+	}
+	return s.querier(start.Add(time.Millisecond), end, func(q storage.Querier, from, to int64) error {
+		found := q.Select(ctx, true, &storage.SelectHints{Start: from, End: to}, ms...)
+		var it chunkenc.Iterator
+		for found.Next() {
+			sr := found.At()
+			take := open(sr.Labels().Map())
+			if take == nil {
+				continue
+			}
+			for it = sr.Iterator(it); it.Next() == chunkenc.ValFloat; {
+				if t, v := it.At(); !value.IsStaleNaN(v) {
+					take(t, v)
+				}
+			}
+			if err := it.Err(); err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+		return found.Err()
+	})
+}
+
 func (s *Store) selectors(matchers []string) ([][]*labels.Matcher, error) {
 	var sets [][]*labels.Matcher
 	for _, m := range matchers {

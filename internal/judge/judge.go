@@ -120,6 +120,13 @@ func (e *Engine) Normal(series string) (b mta.Baseline, ok bool) {
 	return b, b.LearnedFrom > 0
 }
 
+// Habit is what was and is normal for one series at any hour.
+type Habit = detect.Habit
+
+// Habit gives what is known of a series by its key, as Normal does; nil while
+// that is nothing.
+func (e *Engine) Habit(series string) *Habit { return e.model.named[series].Habit() }
+
 // Normals calls yield with each series of which a normal range is known, in
 // the order of their keys.
 func (e *Engine) Normals(yield func(mta.Baseline) bool) {

@@ -244,6 +244,17 @@ func (b *Belt) Normal(series string) (mta.Baseline, bool) {
 	return b.judgement.engine.Normal(series)
 }
 
+// Habit gives what was and is normal for a series, by its key; nil while
+// nothing is known.
+func (b *Belt) Habit(series string) *judge.Habit {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.judgement.engine == nil {
+		return nil
+	}
+	return b.judgement.engine.Habit(series)
+}
+
 // Normals gives every normal range that is known, in the order of the series' keys.
 func (b *Belt) Normals() []mta.Baseline {
 	b.mu.Lock()

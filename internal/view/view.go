@@ -26,6 +26,7 @@ type Source interface {
 	Processes(ctx context.Context, q ProcessQuery) (Processes, error)
 	Findings(ctx context.Context, q FindingQuery) (Findings, error)
 	Doctor(ctx context.Context) (Doctor, error)
+	Chart(ctx context.Context, q ChartQuery) (Charts, error)
 	// Trace calls yield for each step found, oldest first within a log, and
 	// progress now and then. It ends early when yield gives false.
 	Trace(ctx context.Context, q TraceQuery, yield func(TraceStep) bool, progress func(Progress)) (TraceSummary, error)
