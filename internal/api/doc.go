@@ -18,6 +18,7 @@
 //	GET /api/v1/chart        view.Charts       instance, sign or series, range, end
 //	GET /api/v1/doctor       view.Doctor
 //	GET /api/v1/trace        a stream of lines, see Line   text, since, limit
+//	GET /api/v1/events       Server-Sent Events: hello (view.Hello), status (view.Status), finding (view.Change)
 //	GET /api/v1/version      Version
 package api
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/feed"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	// NoMessages refuses the questions that show single messages and log
 	// lines, for a door that every user of the machine can open.
 	NoMessages bool
+	Feed       *feed.Feed    // of events; nil: there are none
+	Interval   time.Duration // between two statuses of the feed
 }
 
 // Handler serves the API. It expects to see the paths whole, with Prefix. It
@@ -48,6 +51,7 @@ func Handler(src view.Source, o Options) http.Handler {
 		"/findings":       {findingParams, answer(h, h.findings)},
 		"/chart":          {chartParams, answer(h, h.chart)},
 		"/doctor":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Doctor, error) { return src.Doctor(ctx) })},
+		"/events":         {nil, h.events},
 		"/trace":          {traceParams, h.trace},
 		"/version":        {nil, answer(h, func(context.Context, *params) (Version, error) { return o.Version, nil })},
 	}
@@ -150,6 +154,9 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	writeError(w, code, err, view.AdviceOf(err))
 }
+
+// role is what the asker may do.
+func (h *handler) role(*http.Request) view.Role { return view.RoleAdmin }
 
 func writeError(w http.ResponseWriter, code int, err error, advice string) {
 	body, merr := json.Marshal(errorBody{Error: err.Error(), Advice: advice})

@@ -77,10 +77,12 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	if err := openDoors(ctx, g, cfg, log, func(messages bool) http.Handler { return handler(src, series, cfg, log, messages, also) }); err != nil {
+	if err := openDoors(ctx, g, cfg, log, func(messages bool) http.Handler {
+		return handler(surfaces{src: src, series: series, cfg: cfg, log: log, also: also, feed: tell.feed}, messages)
+	}); err != nil {
 		return err
 	}
-	for _, run := range tell.runs(watch.run, asks.run) {
+	for _, run := range tell.runs(watch.run, asks.run, tell.show(src, cfg.Interval)) {
 		g.Go(func() error { return run(ctx) })
 	}
 	g.Go(func() error { return collect(ctx, belt) })

@@ -15,6 +15,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/api"
 	"github.com/mtawatch/mtawatch/internal/compat"
 	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/feed"
 	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/prom"
@@ -103,16 +104,26 @@ func setSocketMode(_, _ string, c syscall.RawConn) error {
 	return err
 }
 
+// surfaces is what the daemon shows.
+type surfaces struct {
+	src    *Source
+	series *history.Store
+	cfg    config.Config
+	log    *slog.Logger
+	also   *compatNames
+	feed   *feed.Feed
+}
+
 // handler puts the surfaces together: the JSON API, PromQL, /metrics and a
 // front page that says where they are. Single messages and log lines are
 // served only where messages says so.
-func handler(src *Source, series *history.Store, cfg config.Config, log *slog.Logger, messages bool, also *compatNames) http.Handler {
+func handler(s surfaces, messages bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", api.Handler(src, api.Options{Version: api.BuildVersion(), Log: log, NoMessages: !messages}))
-	prom.Register(mux, series, time.Now)
-	mux.Handle("/metrics", prom.Metrics(func() []mta.Sample { return also.metrics(src.belt) }, compat.Help))
+	mux.Handle(api.Prefix+"/", api.Handler(s.src, api.Options{Version: api.BuildVersion(), Log: s.log, NoMessages: !messages, Feed: s.feed, Interval: s.cfg.Interval}))
+	prom.Register(mux, s.series, time.Now)
+	mux.Handle("/metrics", prom.Metrics(func() []mta.Sample { return s.also.metrics(s.src.belt) }, compat.Help))
 	mux.HandleFunc("GET /{$}", front)
-	return api.Guard(mux, cfg.Loopback())
+	return api.Guard(mux, s.cfg.Loopback())
 }
 
 func front(w http.ResponseWriter, _ *http.Request) {

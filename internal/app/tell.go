@@ -10,12 +10,14 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/alert"
 	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/feed"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/notify"
 	"github.com/mtawatch/mtawatch/internal/notify/all"
 	"github.com/mtawatch/mtawatch/internal/pipeline"
 	"github.com/mtawatch/mtawatch/internal/probe"
 	"github.com/mtawatch/mtawatch/internal/state"
+	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 // The buckets of the state store that are the app's own.
@@ -29,6 +31,8 @@ type teller struct {
 	belt *pipeline.Belt
 	db   *state.DB
 	out  *notify.Dispatcher
+	feed *feed.Feed
+	eyes chan struct{} // open pages are to be shown the status now
 	news chan struct{} // something changed
 	log  *slog.Logger
 
@@ -47,7 +51,7 @@ func newTeller(ctx context.Context, cfg config.Config, db *state.DB, log *slog.L
 	if err := db.Each(ctx, bucketTold, out.Load); err != nil {
 		return nil, fmt.Errorf("restore what was told: %w", err)
 	}
-	return &teller{db: db, out: out, news: make(chan struct{}, 1), log: log, unsaved: make(map[string][]byte)}, nil
+	return &teller{db: db, out: out, feed: feed.New(feed.Config{}), eyes: make(chan struct{}, 1), news: make(chan struct{}, 1), log: log, unsaved: make(map[string][]byte)}, nil
 }
 
 // found wakes the teller. It never waits: the belt calls it under its lock.
@@ -55,6 +59,38 @@ func (t *teller) found([]alert.Change) {
 	select {
 	case t.news <- struct{}{}:
 	default:
+	}
+}
+
+// look has open pages shown the status now.
+func (t *teller) look() {
+	select {
+	case t.eyes <- struct{}{}:
+	default:
+	}
+}
+
+// show tells open pages the status at each interval, and when something
+// changed, until ctx ends. Without an open page it costs nothing.
+func (t *teller) show(src *Source, every time.Duration) func(context.Context) error {
+	return func(ctx context.Context) error {
+		defer t.feed.Close()
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			case <-t.eyes:
+			}
+			if t.feed.Listeners() == 0 {
+				continue
+			}
+			if st, err := src.Status(ctx); err == nil {
+				t.feed.Publish(view.Event{Status: &st})
+			}
+		}
 	}
 }
 
@@ -82,6 +118,10 @@ func (t *teller) run(ctx context.Context) error {
 		}
 		for _, c := range changes {
 			t.out.Tell(notify.Message{Event: string(c.Kind), Finding: c.Finding})
+			t.feed.Publish(view.Event{Change: &view.Change{Kind: string(c.Kind), Time: c.Time, Finding: view.Presentable([]mta.Finding{c.Finding})[0]}})
+		}
+		if anew || len(changes) > 0 {
+			t.look()
 		}
 		select {
 		case <-ctx.Done():
