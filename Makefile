@@ -1,9 +1,13 @@
 # One line per target; "make help" prints what each does.
-.PHONY: help build test live fuzz lint bench try try-postfix drills lab-drills deps
+.PHONY: help build web web-test test live fuzz lint bench try try-postfix drills lab-drills deps
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
-build: ## bin/mtawatch, one static binary
+build: web ## bin/mtawatch, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/mtawatch ./cmd/mtawatch
+web: ## the dashboard, into internal/web/dist, where npm is there and its sources are newer
+	@build/web
+web-test: build ## the dashboard in Chromium, against the daemon on the practice MTA
+	build/web test
 try: build ## the practice MTA with traffic, watched, until Ctrl-C; needs nothing installed (ARGS="--for 60s" to end by itself)
 	bin/mtawatch lab --watch $(ARGS)
 try-postfix: ## watch a private Postfix with traffic, until Ctrl-C (ARGS="--for 30s" to end by itself)

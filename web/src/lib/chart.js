@@ -1,0 +1,106 @@
+// How a chart of the API becomes lines of uPlot. Pure: no page, no clock.
+
+/**
+ * Lays out charts over one time axis for uPlot.
+ * Each chart gives its band's low and high and its value. One that is drawn
+ * downwards is negated.
+ * @param {Array<{times: number[], values: (number|null)[], low: (number|null)[], high: (number|null)[], direction: string}>} charts
+ * @returns {{data: Array, series: Array<{chart: number, kind: string}>, bands: Array<[number, number]>}}
+ */
+export function layout(charts) {
+  const times = charts[0]?.times ?? []
+  const data = [times]
+  const series = [{ chart: -1, kind: 'time' }]
+  const bands = []
+  charts.forEach((c, k) => {
+    const sign = c.direction === 'down' ? -1 : 1
+    const turn = (list) => (sign < 0 ? list.map((v) => (v == null ? null : -v)) : list)
+    if (hasBand(c)) {
+      data.push(turn(c.low), turn(c.high))
+      series.push({ chart: k, kind: 'low' }, { chart: k, kind: 'high' })
+      const [lower, upper] = [data.length - 2, data.length - 1]
+      bands.push(sign < 0 ? [lower, upper] : [upper, lower])
+    }
+    data.push(turn(c.values))
+    series.push({ chart: k, kind: 'value' })
+  })
+  return { data, series, bands }
+}
+
+/** True when the normal range is known at any of the chart's times. */
+export const hasBand = (c) => Boolean(c.high?.some((v) => v != null))
+
+/** The values of a line from a moment on; null before. */
+export function since(times, values, from, to = Infinity) {
+  return values.map((v, k) => (times[k] >= from && times[k] <= to ? v : null))
+}
+
+/** Lays lines on each other: each becomes the sum of itself and those below. Unknown is unknown, and adds nothing. */
+export function stack(lines) {
+  const out = []
+  let below = null
+  for (const line of lines) {
+    const base = below
+    below = line.map((v, k) => (v == null ? (base?.[k] ?? null) : v + (base?.[k] ?? 0)))
+    out.push(below)
+  }
+  return out
+}
+
+/** The greatest known value with its time, or null. */
+export function peak(times, values) {
+  let best = null
+  values.forEach((v, k) => {
+    if (v != null && (best === null || v > best.value)) best = { value: v, time: times[k] }
+  })
+  return best
+}
+
+/** Ends of the value axis: the data, the band and zero; capped so that one spike does not flatten the rest when asked. */
+export function extent(data) {
+  let [min, max] = [0, 0]
+  for (const line of data) {
+    for (const v of line) {
+      if (v == null) continue
+      if (v < min) min = v
+      if (v > max) max = v
+    }
+  }
+  if (min === 0 && max === 0) max = 1
+  const room = (max - min) * 0.08
+  return [min < 0 ? min - room : 0, max > 0 ? max + room : 0]
+}
+
+/** A short line of points as an SVG path in a box of the given size; gaps where nothing is known. */
+export function sparkline(values, width, height, top) {
+  const max = top ?? Math.max(1, ...values.filter((v) => v != null))
+  const n = Math.max(1, values.length - 1)
+  let path = ''
+  let open = false
+  values.forEach((v, k) => {
+    if (v == null) {
+      open = false
+      return
+    }
+    const x = ((k / n) * width).toFixed(1)
+    const y = (height - (Math.min(v, max) / max) * height).toFixed(1)
+    path += `${open ? 'L' : 'M'}${x} ${y}`
+    open = true
+  })
+  return path
+}
+
+/** At most n values: the greatest of each piece. */
+export function thin(values, n) {
+  if (values.length <= n) return values
+  const out = []
+  for (let k = 0; k < n; k++) {
+    let best = null
+    const end = Math.floor(((k + 1) * values.length) / n)
+    for (let i = Math.floor((k * values.length) / n); i < end; i++) {
+      if (values[i] != null && (best === null || values[i] > best)) best = values[i]
+    }
+    out.push(best)
+  }
+  return out
+}

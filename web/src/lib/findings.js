@@ -1,0 +1,41 @@
+// What the open findings say of each sign.
+import { rank, signOf, wordOf } from './words.js'
+
+/** Findings that ask for attention: neither acknowledged nor silenced. */
+export function isQuiet(f, now = Date.now()) {
+  return Boolean(f.acknowledged) || (f.silenced_until ? Date.parse(f.silenced_until) > now : false)
+}
+
+/** The worst first, then the oldest. */
+export const order = (list) => [...list].sort((a, b) => rank(b.severity) - rank(a.severity) || (a.since < b.since ? -1 : 1))
+
+/**
+ * The verdict of one sign in a word: from its worst open finding, from a
+ * consequence that another sign's finding lists, else from where its figure
+ * lies. Not normal is no incident, and takes no colour.
+ * @returns {{word: string, level: string, finding: object|null, follows: boolean}}
+ */
+export function verdict(sign, findings, { unknown = '', judged = true, now = null, normal = null } = {}) {
+  const own = order(findings.filter((f) => signOf(f.code) === sign && rank(f.severity) > 1))
+  if (own.length) return { word: wordOf(own[0].code), level: own[0].severity, finding: own[0], follows: false }
+  for (const f of order(findings)) {
+    const folded = order((f.folded ?? []).filter((c) => signOf(c.code) === sign && rank(c.severity) > 1 && !c.end))
+    if (folded.length) return { word: wordOf(folded[0].code), level: folded[0].severity, finding: f, follows: true }
+  }
+  if (unknown) return { word: 'unknown', level: 'unknown', finding: null, follows: false }
+  if (!judged) return { word: 'not judged', level: 'unknown', finding: null, follows: false }
+  return { word: place(now, normal), level: 'ok', finding: null, follows: false }
+}
+
+/** Where a figure lies without being an incident. */
+function place(now, normal) {
+  if (now == null || !normal) return 'nothing wrong'
+  if (now > normal.high) return 'above normal'
+  return now < normal.low ? 'below normal' : 'normal'
+}
+
+/** Applies one change of the event stream to the open findings. */
+export function applyChange(open, change) {
+  const rest = open.filter((f) => f.id !== change.finding.id)
+  return change.kind === 'resolved' ? rest : order([...rest, change.finding])
+}
