@@ -2,12 +2,14 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/lab/stage"
 	"github.com/mtawatch/mtawatch/internal/lab/world"
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -21,6 +23,9 @@ const Step = 10 * time.Second
 // stateFile is the watcher's store of state in its data directory.
 const stateFile = "state.db"
 
+// seriesDir is its store of series there.
+const seriesDir = "series"
+
 // Config says what the past was like. Stage, Days and Now are required.
 type Config struct {
 	Stage *stage.Stage
@@ -28,6 +33,9 @@ type Config struct {
 	Rate  float64                 // letters a second, in the mean
 	Day   func(time.Time) float64 // how it varied; nil is world.Day
 	Now   time.Time               // when the past ends
+	// Series keeps the figures too, one a minute, so that charts have a past;
+	// it takes some seconds more.
+	Series bool
 	// Progress is told the part that is done, 0 to 1; nil is nobody.
 	Progress func(float64)
 }
@@ -52,7 +60,13 @@ func Make(ctx context.Context, dataDir string, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	err = pipeline.Learn(ctx, db, pipeline.Config{Interval: Step, Location: time.Local}, Readings(cfg))
+	readings, done, err := kept(Readings(cfg), dataDir, cfg)
+	if err == nil {
+		err = pipeline.Learn(ctx, db, pipeline.Config{Interval: Step, Location: time.Local}, readings)
+		if derr := done(); err == nil {
+			err = derr
+		}
+	}
 	if err == nil {
 		b := new(state.Batch)
 		b.Put(pipeline.BucketPractice, pipeline.PracticeText, fmt.Appendf(nil,
@@ -63,6 +77,35 @@ func Make(ctx context.Context, dataDir string, cfg Config) (err error) {
 		err = cerr
 	}
 	return err
+}
+
+// kept passes readings on and stores their figures where the configuration
+// asks for that. What was stored before is lost either way. done ends it.
+func kept(readings iter.Seq[mta.Reading], dataDir string, cfg Config) (passed iter.Seq[mta.Reading], done func() error, err error) {
+	dir := filepath.Join(dataDir, seriesDir)
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, nil, err
+	}
+	if !cfg.Series {
+		return readings, func() error { return nil }, nil
+	}
+	store, err := history.Open(dir, history.Config{})
+	if err != nil {
+		return nil, nil, err
+	}
+	past := store.BackFillBefore(cfg.Now)
+	var failed error
+	passed = func(yield func(mta.Reading) bool) {
+		for r := range readings {
+			if failed == nil && r.Time.Truncate(time.Minute).Equal(r.Time.Truncate(Step)) {
+				failed = past.Append(r.Tick)
+			}
+			if !yield(r) {
+				return
+			}
+		}
+	}
+	return passed, func() error { return errors.Join(failed, past.Close(), store.Close()) }, nil
 }
 
 // Readings gives the readings that a watcher would have had.

@@ -75,7 +75,7 @@ func (p Practice) watch(ctx context.Context, s *stage.Stage) error {
 	}
 	began := time.Now()
 	p.Say(fmt.Sprintf("making %d days of ordinary mail for mtawatch to learn from ...", p.Days))
-	err = history.Make(ctx, w.DataDir(), history.Config{Stage: s, Days: p.Days, Rate: p.Stage.Rate, Day: p.Stage.Day, Now: began,
+	err = history.Make(ctx, w.DataDir(), history.Config{Series: true, Stage: s, Days: p.Days, Rate: p.Stage.Rate, Day: p.Stage.Day, Now: began,
 		Progress: func(done float64) { p.Progress("learning", int64(done*progress), progress) }})
 	if err != nil {
 		return err

@@ -3,18 +3,18 @@
 /**
  * Lays out charts over one time axis for uPlot.
  * Each chart gives its band's low and high and its value. One that is drawn
- * downwards is negated.
+ * downwards is negated, and multiplied by the factor.
  * @param {Array<{times: number[], values: (number|null)[], low: (number|null)[], high: (number|null)[], direction: string}>} charts
  * @returns {{data: Array, series: Array<{chart: number, kind: string}>, bands: Array<[number, number]>}}
  */
-export function layout(charts) {
+export function layout(charts, factor = 1) {
   const times = charts[0]?.times ?? []
   const data = [times]
   const series = [{ chart: -1, kind: 'time' }]
   const bands = []
   charts.forEach((c, k) => {
     const sign = c.direction === 'down' ? -1 : 1
-    const turn = (list) => (sign < 0 ? list.map((v) => (v == null ? null : -v)) : list)
+    const turn = (list) => (sign < 0 ? list.map((v) => (v == null ? null : -v * factor)) : list)
     if (hasBand(c)) {
       data.push(turn(c.low), turn(c.high))
       series.push({ chart: k, kind: 'low' }, { chart: k, kind: 'high' })
@@ -25,6 +25,62 @@ export function layout(charts) {
     series.push({ chart: k, kind: 'value' })
   })
   return { data, series, bands }
+}
+
+/**
+ * A chart with at most n points: of each piece the value that lies far outside
+ * the normal range, or where none does the middle one. All values are ones
+ * that were measured.
+ */
+export function coarser(c, n) {
+  const step = Math.ceil(c.times.length / n)
+  if (step <= 1) return c
+  const out = { ...c, times: [], values: [], low: [], high: [] }
+  const last = c.times.length - 1
+  for (let from = 0; from <= last; from += step) {
+    const end = Math.min(last, from + step - 1)
+    const [low, high] = [c.low?.[end] ?? null, c.high?.[end] ?? null]
+    out.times.push(c.times[end])
+    out.low.push(low)
+    out.high.push(high)
+    out.values.push(telling(c.values.slice(from, end + 1), low, high))
+  }
+  return out
+}
+
+function telling(values, low, high) {
+  const all = values.filter((v) => v != null).sort((a, b) => a - b)
+  if (!all.length) return null
+  if (low != null && high != null) {
+    const far = (high - low) / 2
+    if (all.at(-1) - high > far) return all.at(-1)
+    if (low - all[0] > far) return all[0]
+  }
+  return all[Math.floor((all.length - 1) / 2)]
+}
+
+/**
+ * Scales what is drawn downwards so that it fills its part of the height,
+ * whatever is drawn upwards: failures are seen beside a hundred times as many
+ * successes. Gives the factor and round marks for the axis.
+ * @returns {{factor: number, min: number, max: number, splits: number[]}}
+ */
+export function mirror(charts, part = 0.42) {
+  const most = (dir) => Math.max(0, ...charts.filter((c) => (c.direction === 'down') === dir).flatMap((c) => [...c.values, ...(c.high ?? [])].map((v) => v ?? 0)))
+  const up = (most(false) || 1) * 1.08
+  const down = (most(true) || 1) * 1.08
+  const factor = ((up * part) / (1 - part)) / down
+  const marks = (top, n) => {
+    const step = round(top / n)
+    return Array.from({ length: Math.floor(top / step) }, (_, k) => (k + 1) * step)
+  }
+  return { factor, min: -down * factor, max: up, splits: [...marks(down, 1.9).reverse().map((v) => -v * factor), 0, ...marks(up, 2.6)] }
+}
+
+// The round number at or above v: 1, 2, 2.5 or 5 times a power of ten.
+function round(v) {
+  const unit = 10 ** Math.floor(Math.log10(v))
+  return unit * [1, 2, 2.5, 5, 10].find((m) => m * unit >= v * 0.999)
 }
 
 /** True when the normal range is known at any of the chart's times. */
@@ -69,6 +125,12 @@ export function extent(data) {
   if (min === 0 && max === 0) max = 1
   const room = (max - min) * 0.08
   return [min < 0 ? min - room : 0, max > 0 ? max + room : 0]
+}
+
+/** The area under a line of points, as an SVG path. */
+export function area(values, width, height, top) {
+  const line = sparkline(values.map((v) => v ?? 0), width, height, top)
+  return line ? `${line}L${width} ${height}L0 ${height}Z` : ''
 }
 
 /** A short line of points as an SVG path in a box of the given size; gaps where nothing is known. */

@@ -24,14 +24,15 @@ export function verdict(sign, findings, { unknown = '', judged = true, now = nul
   }
   if (unknown) return { word: 'unknown', level: 'unknown', finding: null, follows: false }
   if (!judged) return { word: 'not judged', level: 'unknown', finding: null, follows: false }
-  return { word: place(now, normal), level: 'ok', finding: null, follows: false }
+  return { word: place(sign, now, normal), level: 'ok', finding: null, follows: false }
 }
 
 /** Where a figure lies without being an incident. */
-function place(now, normal) {
-  if (now == null || !normal) return 'nothing wrong'
+function place(sign, now, normal) {
+  if (now == null || !normal) return 'normal'
   if (now > normal.high) return 'above normal'
-  return now < normal.low ? 'below normal' : 'normal'
+  // Few failures and short queues are no news; few connections may be.
+  return sign === 'connections' && now < Math.floor(normal.low) ? 'below normal' : 'normal'
 }
 
 /** Applies one change of the event stream to the open findings. */

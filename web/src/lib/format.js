@@ -30,6 +30,14 @@ export function range(low, high) {
   return figure(down) === figure(up) ? figure(up) : `${figure(down)}\u2013${figure(up)}`
 }
 
+/** The whole numbers of a range, for what is counted: 4–20 of 3.4–20.6. */
+export function wholes(low, high) {
+  if (!known(low) || !known(high)) return ''
+  const [down, up] = [Math.max(0, Math.ceil(low)), Math.floor(high)]
+  if (up < down) return range(low, high)
+  return up === down ? count(up) : `${count(down)}\u2013${count(up)}`
+}
+
 /** Bytes in the unit that fits: 27 kB. Below 0 the API says "unknown". */
 export function bytes(n) {
   if (!known(n) || n < 0) return UNKNOWN

@@ -4,7 +4,7 @@ import { get, post, send, ApiError } from './api.js'
 import { applyChange, isQuiet, order } from './findings.js'
 
 const POLL = 5000 // while no events come
-const PATIENCE = 35000 // no event and no heartbeat for this long is a dead stream
+const PATIENCE = 35000 // no event for this long, beyond the daemon's own interval, is a dead stream
 const RETRY_MAX = 15000
 
 class Live {
@@ -24,6 +24,7 @@ class Live {
   #retry = 1000
   #polling = 0
   #heard = 0
+  #interval = 10000
   #asking = null
 
   get instances() {
@@ -67,7 +68,7 @@ class Live {
       // A daemon without sessions changes nothing and shows all.
       if (e instanceof ApiError && e.status === 401) this.needLogin = true
     }
-    if (this.needLogin) return
+    if (this.needLogin) return this.#login()
     await this.refresh()
     this.#listen()
   }
@@ -83,8 +84,7 @@ class Live {
       this.#take(await get('/status', {}, AbortSignal.timeout(10000)))
     } catch (e) {
       if (e instanceof ApiError && e.status === 401) {
-        this.needLogin = true
-        this.#close()
+        this.#login() // the session has ended
         return
       }
       this.#lost(e instanceof ApiError ? e.message : 'the daemon does not answer')
@@ -109,13 +109,14 @@ class Live {
     const source = new EventSource('/api/v1/events')
     this.#source = source
     this.#heard = Date.now()
-    source.addEventListener('hello', () => {
-      this.#heard = Date.now()
-      this.#retry = 1000
-      if (!this.streaming) this.refresh() // what was missed
-      this.streaming = true
-    })
-    source.addEventListener('status', (e) => this.#event(e, () => this.refresh()))
+    source.addEventListener('hello', (e) =>
+      this.#event(e, (hello) => {
+        this.#retry = 1000
+        this.#interval = (hello.interval_ns ?? 0) / 1e6 || 10000
+        this.streaming = true
+      }),
+    )
+    source.addEventListener('status', (e) => this.#event(e, (status) => this.#take(status)))
     source.addEventListener('finding', (e) => this.#event(e, (change) => this.#change(change)))
     source.onerror = () => this.#again()
   }
@@ -134,7 +135,6 @@ class Live {
     this.changes++
     const what = { opened: 'New', changed: 'Changed', resolved: 'Over' }[change.kind] ?? 'News'
     this.news = `${what}, ${change.finding.severity}: ${change.finding.title}`
-    this.refresh()
   }
 
   #close() {
@@ -154,7 +154,7 @@ class Live {
   #second() {
     this.now = Date.now()
     if (this.needLogin) return
-    if (this.streaming && this.now - this.#heard > PATIENCE) this.#again()
+    if (this.streaming && this.now - this.#heard > PATIENCE + this.#interval) this.#again()
     if (!this.streaming && this.now - this.#polling > POLL && document.visibilityState === 'visible') {
       this.#polling = this.now
       this.refresh()
@@ -164,9 +164,14 @@ class Live {
   /** Ends the session; the page then asks for a login. */
   async logout() {
     await post('/logout', {}, this.session.csrf)
+    this.#login()
+  }
+
+  // The login is a page of the daemon's own, and leads back to this one.
+  #login() {
+    this.needLogin = true
     this.#close()
-    this.status = null
-    await this.enter()
+    location.assign('/login?next=' + encodeURIComponent(location.pathname + location.search))
   }
 
   /** Changes something at the daemon and looks at what came of it. */
