@@ -195,7 +195,7 @@ var errorTests = []struct {
 	{name: "unknown path names PromQL", path: "/api/v1/no", code: 404, want: "/api/v1/query_range"},
 	{name: "unknown path names the metrics", path: "/api/v1/no", code: 404, want: "/metrics"},
 	{name: "root", path: "/", code: 404, want: "no such path"},
-	{name: "post", method: "POST", path: "/api/v1/status", code: 405, want: "changes nothing"},
+	{name: "post", method: "POST", path: "/api/v1/status", code: 405, want: "what can be changed"},
 	{name: "unknown parameter", path: "/api/v1/queue?tip=3", code: 400, want: "instance, queue, top, fresh, counters"},
 	{name: "parameter where none is", path: "/api/v1/status?x=1", code: 400, want: `"x"`},
 	{name: "doubled parameter", path: "/api/v1/queue?top=3&top=4", code: 400, want: "too often"},

@@ -39,6 +39,7 @@ type Client struct {
 	address string // for messages
 	http    *http.Client
 	timeout time.Duration
+	token   string
 }
 
 var _ view.Source = (*Client)(nil)
@@ -268,9 +269,9 @@ func (c *Client) do(ctx context.Context, path string, q query, mediaType string)
 		return nil, view.Advise(fmt.Errorf("ask %s: %w", c.address, err), "give an address such as 127.0.0.1:9725 or unix:/run/mtawatch.sock")
 	}
 	req.Header.Set("Accept", mediaType)
-	res, err := c.http.Do(req)
+	res, err := c.ask(req)
 	if err != nil {
-		return nil, c.explain(err)
+		return nil, err
 	}
 	got, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if res.StatusCode == http.StatusOK && got == mediaType && res.Header.Get(markHeader) != "" {
@@ -278,6 +279,25 @@ func (c *Client) do(ctx context.Context, path string, q query, mediaType string)
 	}
 	defer res.Body.Close()
 	return nil, c.refused(res, got)
+}
+
+// ask sends a request, with the token where there is one.
+func (c *Client) ask(req *http.Request) (*http.Response, error) {
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	return res, nil
+}
+
+// WithToken gives a client that says who it is by a token; "" changes nothing.
+func (c *Client) WithToken(token string) *Client {
+	with := *c
+	with.token = token
+	return &with
 }
 
 // explain says why no answer came.
@@ -311,6 +331,13 @@ func (c *Client) refused(res *http.Response, mediaType string) error {
 	switch res.StatusCode {
 	case http.StatusBadRequest:
 		err = fmt.Errorf("%w: %s", view.ErrQuestion, strings.TrimPrefix(e.Error, view.ErrQuestion.Error()+": "))
+	case http.StatusNotFound:
+		if strings.HasSuffix(e.Error, view.ErrNone.Error()) || strings.Contains(e.Error, view.ErrNone.Error()+" ") {
+			err = fmt.Errorf("%s%w", strings.TrimSuffix(e.Error, view.ErrNone.Error()), view.ErrNone)
+		}
+	case http.StatusUnauthorized:
+		e.Advice = "set MTAWATCH_TOKEN to a token of the daemon's tokens_file, or ask on its unix socket (--server unix:PATH)"
+		err = fmt.Errorf("%s: %w", e.Error, fs.ErrPermission)
 	case http.StatusForbidden:
 		err = fmt.Errorf("%s: %w", e.Error, fs.ErrPermission)
 	case http.StatusNotImplemented:

@@ -4,8 +4,9 @@
 //
 // Promised: an answer is either complete or an error with a status code of
 // 400 or above and the body {"error": "...", "advice": "..."}; parameters are
-// bounded and unknown ones refused; nothing can be changed through it; a page
-// of another site cannot read it through the operator's browser (Guard).
+// bounded and unknown ones refused; a page of another site cannot read it
+// through the operator's browser (Guard); what people may say of findings is
+// all that can be changed, by who may (package access).
 //
 // With Options.NoMessages, queue/messages and trace give status 403.
 //
@@ -19,10 +20,23 @@
 //	GET /api/v1/doctor       view.Doctor
 //	GET /api/v1/trace        a stream of lines, see Line   text, since, limit
 //	GET /api/v1/events       Server-Sent Events: hello (view.Hello), status (view.Status), finding (view.Change)
+//	GET /api/v1/session      access.Session
+//	GET /api/v1/silences     view.Silences
 //	GET /api/v1/version      Version
+//
+//	POST   /api/v1/findings/ID/acknowledge   {"note", "by"}: mta.Finding
+//	DELETE /api/v1/findings/ID/acknowledge
+//	POST   /api/v1/silences                  {"code", "instance", "subject", "until", "note", "by"}: mta.Silence
+//	DELETE /api/v1/silences/ID
+//
+// Those need the header X-CSRF-Token with the token of the session, unless a
+// bearer token or the unix socket tells who asks.
 package api
 
-import "github.com/mtawatch/mtawatch/internal/view"
+import (
+	"github.com/mtawatch/mtawatch/internal/access"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
 
 // Prefix is where every route of the API begins.
 const Prefix = "/api/v1"
@@ -52,7 +66,7 @@ type errorBody struct {
 
 // markHeader is in every answer of ours, so that the client can tell
 // mtawatch from another server on the same port.
-const markHeader = "Mtawatch-Api"
+const markHeader = access.MarkHeader
 
 const (
 	typeJSON   = "application/json; charset=utf-8"

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/api"
 	"github.com/mtawatch/mtawatch/internal/feed"
 	"github.com/mtawatch/mtawatch/internal/view"
@@ -22,7 +23,7 @@ func theChange() view.Change {
 // TestEvents listens over a real server: what happens arrives whole, and at once.
 func TestEvents(t *testing.T) {
 	f := feed.New(feed.Config{Listeners: 1})
-	srv := httptest.NewServer(api.Handler(&source{}, api.Options{Version: testVersion, Feed: f, Interval: 10 * time.Second}))
+	srv := httptest.NewServer(access.Trusted(api.Handler(&source{}, api.Options{Version: testVersion, Feed: f, Interval: 10 * time.Second})))
 	defer srv.Close()
 	c := api.NewClient(srv.URL, 0)
 	var got []view.Event

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/feed"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/view"
@@ -29,6 +30,9 @@ type Options struct {
 	NoMessages bool
 	Feed       *feed.Feed    // of events; nil: there are none
 	Interval   time.Duration // between two statuses of the feed
+	Actor      view.Actor    // nil: nothing can be changed
+	// Session tells a page of the session of who asks; nil: as the request says.
+	Session func(access.Who) access.Session
 }
 
 // Handler serves the API. It expects to see the paths whole, with Prefix. It
@@ -52,6 +56,8 @@ func Handler(src view.Source, o Options) http.Handler {
 		"/chart":          {chartParams, answer(h, h.chart)},
 		"/doctor":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Doctor, error) { return src.Doctor(ctx) })},
 		"/events":         {nil, h.events},
+		"/silences":       {nil, answer(h, h.silences)},
+		"/session":        {nil, h.session},
 		"/trace":          {traceParams, h.trace},
 		"/version":        {nil, answer(h, func(context.Context, *params) (Version, error) { return o.Version, nil })},
 	}
@@ -78,6 +84,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head.Set("X-Content-Type-Options", "nosniff")
 	head.Set("Cache-Control", "no-store")
 	path, under := strings.CutPrefix(r.URL.Path, Prefix)
+	if under && h.act(w, r, path) {
+		return
+	}
 	rt, known := h.routes[path]
 	if !under || !known {
 		writeError(w, http.StatusNotFound, fmt.Errorf("no such path: %s", r.URL.Path), "the paths are "+h.paths()+"; PromQL: "+promPaths+"; /metrics")
@@ -85,7 +94,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		head.Set("Allow", "GET, HEAD")
-		writeError(w, http.StatusMethodNotAllowed, fmt.Errorf("method %s is not allowed here", r.Method), "use GET; the API changes nothing")
+		writeError(w, http.StatusMethodNotAllowed, fmt.Errorf("method %s is not allowed here", r.Method), "use GET; what can be changed are findings/ID/acknowledge and silences")
 		return
 	}
 	if h.opts.NoMessages && slices.Contains(messageRoutes(), path) {
@@ -142,6 +151,8 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, view.ErrQuestion):
 		code = http.StatusBadRequest
+	case errors.Is(err, view.ErrNone):
+		code = http.StatusNotFound
 	case errors.Is(err, errors.ErrUnsupported):
 		code = http.StatusNotImplemented
 	case errors.Is(err, context.DeadlineExceeded):
@@ -156,7 +167,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // role is what the asker may do.
-func (h *handler) role(*http.Request) view.Role { return view.RoleAdmin }
+func (h *handler) role(r *http.Request) view.Role { return access.From(r.Context()).Role }
 
 func writeError(w http.ResponseWriter, code int, err error, advice string) {
 	body, merr := json.Marshal(errorBody{Error: err.Error(), Advice: advice})

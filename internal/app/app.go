@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,7 +56,9 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	if err := belt.Restore(ctx); err != nil {
 		return fmt.Errorf("restore from %s: %w", cfg.DataDir, err)
 	}
-	tell.belt = belt
+	if err := tell.attach(ctx, belt); err != nil {
+		return err
+	}
 	asks, err := newProber(ctx, cfg, belt, db, log)
 	if err != nil {
 		return err
@@ -71,15 +72,13 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 	live.Exits = exits
 	old := newImporter(cfg, loc, adapters, db, series, belt, log)
 	live.Import = old.plan
-	src := &Source{imports: old, belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series}
+	src := &Source{imports: old, belt: belt, machine: machine, adapters: adapters, cfg: cfg, location: loc, started: time.Now(), series: series, marks: tell.mark}
 
 	if err := src.markPractice(ctx, db); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	if err := openDoors(ctx, g, cfg, log, func(messages bool) http.Handler {
-		return handler(surfaces{src: src, series: series, cfg: cfg, log: log, also: also, feed: tell.feed}, messages)
-	}); err != nil {
+	if err := openDoors(ctx, g, cfg, log, surfaces{src: src, series: series, cfg: cfg, log: log, also: also, feed: tell.feed}); err != nil {
 		return err
 	}
 	for _, run := range tell.runs(watch.run, asks.run, tell.show(src, cfg.Interval)) {
@@ -92,14 +91,14 @@ func Run(ctx context.Context, cfg config.Config, log *slog.Logger) error {
 }
 
 // openDoors serves on each address of the configuration.
-func openDoors(ctx context.Context, g *errgroup.Group, cfg config.Config, log *slog.Logger, handler func(messages bool) http.Handler) error {
+func openDoors(ctx context.Context, g *errgroup.Group, cfg config.Config, log *slog.Logger, show surfaces) error {
 	doors, err := listen(cfg, log)
 	if err != nil {
 		return err
 	}
 	for _, d := range doors {
 		log.Info("serving", "address", d.Addr().String(), "messages", d.messages)
-		g.Go(func() error { return serve(ctx, d, handler(d.messages)) })
+		g.Go(func() error { return serve(ctx, d, handler(show, d)) })
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,9 +11,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/api"
 	"github.com/mtawatch/mtawatch/internal/compat"
 	"github.com/mtawatch/mtawatch/internal/config"
@@ -24,22 +28,31 @@ import (
 // door is one listener and what it serves.
 type door struct {
 	net.Listener
-	messages bool // single messages and log lines too
+	messages bool         // single messages and log lines too
+	gate     *access.Gate // nil: the unix socket, which only those can open who may do everything
 }
 
 // listen opens the sockets of the configuration. An address other than
-// loopback needs insecure_listen: there is no access control yet.
+// loopback needs users or tokens, and a certificate or a word that none is needed.
 func listen(cfg config.Config, log *slog.Logger) ([]door, error) {
 	var list []door
 	if cfg.Listen != "" {
-		if !cfg.InsecureListen && !cfg.Loopback() {
-			return nil, fmt.Errorf("listen on %s: not a loopback address, and the API has no access control; use 127.0.0.1:9725, or set insecure_listen: true behind a firewall", cfg.Listen)
+		gate, crypt, err := gateOf(cfg.Web)
+		if err != nil {
+			return nil, err
+		}
+		if !cfg.Loopback() && (!gate.Required() || crypt == nil && !cfg.InsecureListen) {
+			return nil, fmt.Errorf("listen on %s: other machines can reach it; that needs users or a tokens_file under web: in the configuration, and tls_cert and tls_key (or insecure_listen: true where a proxy or the network encrypts); or use 127.0.0.1:9725", cfg.Listen)
 		}
 		l, err := net.Listen("tcp", cfg.Listen)
 		if err != nil {
 			return nil, fmt.Errorf("open API: %w; is another mtawatch running? give another address with listen", err)
 		}
-		list = append(list, door{l, cfg.ExposeMessages})
+		if crypt != nil {
+			crypt.NextProtos = []string{"http/1.1"} // a stream of events needs no more
+			l = tls.NewListener(l, crypt)
+		}
+		list = append(list, door{l, cfg.ExposeMessages, gate})
 	}
 	path := cfg.SocketPath()
 	if path == "" {
@@ -55,7 +68,32 @@ func listen(cfg config.Config, log *slog.Logger) ([]door, error) {
 		}
 		return nil, err
 	}
-	return append(list, door{l, true}), nil
+	return append(list, door{l, true, nil}), nil
+}
+
+// gateOf makes the gate of the configuration, and the settings of TLS; nil
+// where there is no certificate.
+func gateOf(w config.Web) (*access.Gate, *tls.Config, error) {
+	cfg := access.Config{Users: w.Users, BehindProxy: w.BehindProxy}
+	var file access.WebConfig
+	if w.ConfigFile != "" {
+		var users []access.User
+		var err error
+		if file, users, err = access.ReadWebConfig(w.ConfigFile); err != nil {
+			return nil, nil, err
+		}
+		cfg.Users = append(slices.Clone(cfg.Users), users...)
+	}
+	if w.TokensFile != "" {
+		var err error
+		if cfg.Tokens, err = access.ReadTokens(w.TokensFile); err != nil {
+			return nil, nil, err
+		}
+	}
+	file.TLS.Cert, file.TLS.Key = cmp.Or(w.TLSCert, file.TLS.Cert), cmp.Or(w.TLSKey, file.TLS.Key)
+	crypt, err := file.ServerTLS()
+	cfg.TLS = crypt != nil
+	return access.New(cfg), crypt, err
 }
 
 // listenUnix opens a unix socket for the user and the group that mtawatch
@@ -114,16 +152,26 @@ type surfaces struct {
 	feed   *feed.Feed
 }
 
-// handler puts the surfaces together: the JSON API, PromQL, /metrics and a
-// front page that says where they are. Single messages and log lines are
-// served only where messages says so.
-func handler(s surfaces, messages bool) http.Handler {
+// handler puts the surfaces together for one door: the JSON API, PromQL,
+// /metrics and the pages. Single messages and log lines are served only where
+// the door says so.
+func handler(s surfaces, d door) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", api.Handler(s.src, api.Options{Version: api.BuildVersion(), Log: s.log, NoMessages: !messages, Feed: s.feed, Interval: s.cfg.Interval}))
+	o := api.Options{Version: api.BuildVersion(), Log: s.log, NoMessages: !d.messages, Feed: s.feed, Interval: s.cfg.Interval}
+	if s.src.marks != nil {
+		o.Actor = s.src.marks
+	}
+	if d.gate != nil {
+		o.Session = d.gate.Of
+	}
+	mux.Handle(api.Prefix+"/", api.Handler(s.src, o))
 	prom.Register(mux, s.series, time.Now)
 	mux.Handle("/metrics", prom.Metrics(func() []mta.Sample { return s.also.metrics(s.src.belt) }, compat.Help))
 	mux.HandleFunc("GET /{$}", front)
-	return api.Guard(mux, s.cfg.Loopback())
+	if d.gate == nil {
+		return api.Guard(access.Trusted(mux), true)
+	}
+	return api.Guard(d.gate.Handler(mux), s.cfg.Loopback() && !s.cfg.Web.BehindProxy)
 }
 
 func front(w http.ResponseWriter, _ *http.Request) {

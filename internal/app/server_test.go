@@ -105,7 +105,7 @@ func TestWhoMaySeeMessages(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ends := make(chan error, 2)
 			for _, d := range doors {
-				go func() { ends <- serve(ctx, d, handler(surfaces{src: src, cfg: cfg, log: log}, d.messages)) }()
+				go func() { ends <- serve(ctx, d, handler(surfaces{src: src, cfg: cfg, log: log}, d)) }()
 			}
 			for _, addr := range []string{doors[0].Addr().String(), "unix:" + cfg.SocketPath()} {
 				want := tt.tcp

@@ -40,6 +40,7 @@ type Source struct {
 	imports  *importer // nil for a look
 	practice string    // of view.Status
 	habits   habits
+	marks    *marker // nil for a look
 }
 
 var _ view.Source = (*Source)(nil)
@@ -57,6 +58,7 @@ func (s *Source) Status(ctx context.Context) (view.Status, error) {
 	s.look.logs(ctx)
 	s.look.machine(ctx)
 	st := s.belt.Status(time.Now())
+	st.Findings = s.marks.mark(st.Findings)
 	if s.look == nil {
 		st.Daemon = s.daemon(ctx)
 		st.Imports = s.imports.running()
@@ -192,7 +194,8 @@ func (s *Source) Findings(_ context.Context, q view.FindingQuery) (view.Findings
 	if q.Code != "" && q.Code.Sign() == "" {
 		return view.Findings{}, fmt.Errorf("%w: no finding has the code %q", view.ErrQuestion, q.Code)
 	}
-	f := q.Select(s.belt.Findings())
+	open, past := s.belt.Findings()
+	f := q.Select(s.marks.mark(open), s.marks.mark(past))
 	f.Time, f.Learned = time.Now(), s.belt.Learned()
 	if s.look != nil {
 		f.Unknown = "nothing is judged here: no daemon watches this machine"

@@ -29,6 +29,7 @@ const (
 // teller hands what changes on to the channels.
 type teller struct {
 	belt *pipeline.Belt
+	mark *marker
 	db   *state.DB
 	out  *notify.Dispatcher
 	feed *feed.Feed
@@ -52,6 +53,17 @@ func newTeller(ctx context.Context, cfg config.Config, db *state.DB, log *slog.L
 		return nil, fmt.Errorf("restore what was told: %w", err)
 	}
 	return &teller{db: db, out: out, feed: feed.New(feed.Config{}), eyes: make(chan struct{}, 1), news: make(chan struct{}, 1), log: log, unsaved: make(map[string][]byte)}, nil
+}
+
+// attach gives the teller the belt that it tells of, with what people said
+// of its findings.
+func (t *teller) attach(ctx context.Context, b *pipeline.Belt) error {
+	m, err := newMarker(ctx, b, t.db)
+	if err != nil {
+		return err
+	}
+	t.belt, t.mark, m.changed = b, m, t.marked
+	return nil
 }
 
 // found wakes the teller. It never waits: the belt calls it under its lock.
@@ -108,15 +120,16 @@ const saveEvery = 5 * time.Second
 
 // run hands on what changes, until ctx ends.
 func (t *teller) run(ctx context.Context) error {
-	t.out.Sync(t.belt.Findings())
+	t.out.Sync(t.mark.findings())
 	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
 	for {
 		changes, anew := t.belt.TakeChanges()
 		if anew { // what opened while a log was read late, and what ended
-			t.out.Sync(t.belt.Findings())
+			t.out.Sync(t.mark.findings())
 		}
 		for _, c := range changes {
+			c.Finding = t.mark.mark([]mta.Finding{c.Finding})[0]
 			t.out.Tell(notify.Message{Event: string(c.Kind), Finding: c.Finding})
 			t.feed.Publish(view.Event{Change: &view.Change{Kind: string(c.Kind), Time: c.Time, Finding: view.Presentable([]mta.Finding{c.Finding})[0]}})
 		}
@@ -131,6 +144,9 @@ func (t *teller) run(ctx context.Context) error {
 		case <-t.news:
 		case <-tick.C:
 			t.belt.SetBlind("notify", t.out.Blind())
+			if err := t.mark.expire(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				t.log.Warn("end silences", "error", err)
+			}
 			if err := t.save(ctx); err != nil && ctx.Err() == nil {
 				t.log.Debug("store what was told", "error", err)
 			}

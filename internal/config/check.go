@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/notify"
 	"github.com/mtawatch/mtawatch/internal/notify/all"
 	"github.com/mtawatch/mtawatch/internal/probe"
@@ -54,6 +55,7 @@ func (r *reader) check(c Config) {
 			r.at("probe.dns_server", "%s", err)
 		}
 	}
+	r.checkWeb(c.Web)
 	r.checkNotify(c.Notify)
 	r.checkInstances(c.Instances)
 }
@@ -99,9 +101,50 @@ func (r *reader) checkAddresses(c Config) {
 		r.at("listen", "must begin with an IP address or localhost, not %q", host)
 		return
 	}
-	if !isLoopback(host) && !c.InsecureListen {
+	if !isLoopback(host) {
+		r.checkExposed(c)
+	}
+}
+
+// checkExposed refuses an address that other machines can reach where nobody
+// is asked who they are, or their passwords can be read on the way.
+func (r *reader) checkExposed(c Config) {
+	if !c.Web.Asks() {
 		r.at("listen", "%s can be reached from other machines, and nothing asks who they are; use 127.0.0.1, "+
-			"or set insecure_listen: true when a firewall or proxy guards it", c.Listen)
+			"or give users or a tokens_file under web:", c.Listen)
+		return
+	}
+	if c.Web.TLSCert == "" && c.Web.ConfigFile == "" && !c.InsecureListen {
+		r.at("listen", "%s can be reached from other machines, and nothing encrypts what they send; give tls_cert and tls_key under web:, "+
+			"or set insecure_listen: true where a proxy or the network encrypts it", c.Listen)
+	}
+}
+
+func (r *reader) checkWeb(w Web) {
+	names := make(map[string]int)
+	for i, u := range w.Users {
+		key := fmt.Sprintf("web.users[%d]", i)
+		if wrong := access.CheckUser(u); wrong != "" {
+			r.at(key, "%s", wrong)
+		}
+		if first, twice := names[u.Name]; twice && u.Name != "" {
+			r.at(key+".name", "is the name of users[%d] too", first)
+		} else {
+			names[u.Name] = i
+		}
+	}
+	r.absolute("web.tokens_file", w.TokensFile, false)
+	r.absolute("web.tls_cert", w.TLSCert, false)
+	r.absolute("web.tls_key", w.TLSKey, false)
+	r.absolute("web.config_file", w.ConfigFile, false)
+	if (w.TLSCert == "") != (w.TLSKey == "") {
+		r.at("web", "tls_cert and tls_key are needed both, or none")
+	}
+	if w.ConfigFile != "" && w.TLSCert != "" {
+		r.at("web.config_file", "names the certificate itself; leave out tls_cert and tls_key")
+	}
+	if w.BehindProxy && !w.Asks() {
+		r.at("web.behind_proxy", "lets others in through the proxy, and nothing asks who they are; give users or a tokens_file")
 	}
 }
 

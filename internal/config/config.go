@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/notify"
 	"github.com/mtawatch/mtawatch/internal/probe"
@@ -37,7 +38,7 @@ type Config struct {
 	File string `yaml:"-"` // where it was read; "" when no file was
 
 	Listen         string            `yaml:"listen"`              // address of the API and dashboard; "" for none
-	InsecureListen bool              `yaml:"insecure_listen"`     // permits an address other than loopback
+	InsecureListen bool              `yaml:"insecure_listen"`     // permits plain HTTP on an address other than loopback
 	Socket         string            `yaml:"socket"`              // unix socket that serves the same and single messages; see SocketPath
 	ExposeMessages bool              `yaml:"expose_messages"`     // serve single messages on Listen too
 	DataDir        string            `yaml:"data_dir"`            // the stores
@@ -54,8 +55,23 @@ type Config struct {
 	Probe          probe.Settings    `yaml:"probe"`
 	Notify         []notify.Settings `yaml:"notify"`
 	Instances      []Instance        `yaml:"instances"`
+	Web            Web               `yaml:"web"`
 	Import         bool              `yaml:"import"` // at the first start, read the rotated logs that are there
 }
+
+// Web says who may ask at Listen, and how it is encrypted. Empty: nobody is
+// asked who they are.
+type Web struct {
+	Users       []access.User `yaml:"users"`
+	TokensFile  string        `yaml:"tokens_file"`
+	TLSCert     string        `yaml:"tls_cert"`
+	TLSKey      string        `yaml:"tls_key"`
+	ConfigFile  string        `yaml:"config_file"`  // in the format of the Prometheus exporters
+	BehindProxy bool          `yaml:"behind_proxy"` // one that this machine or a trusted one runs
+}
+
+// Asks reports whether those who ask must say who they are.
+func (w Web) Asks() bool { return len(w.Users) > 0 || w.TokensFile != "" || w.ConfigFile != "" }
 
 // Silence says when a log that stays quiet becomes a blind spot: after it
 // was quiet for longer than is its habit, but not before Least and in any

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/config"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/notify"
@@ -74,8 +75,15 @@ func TestParse(t *testing.T) {
 		{"only a document mark", "---\n", config.Default()},
 		{"one key", "interval: 1m30s\n", changed(func(c *config.Config) { c.Interval = 90 * time.Second })},
 		{"whole number", "queue_list_max_cpu: 1\n", changed(func(c *config.Config) { c.ListMaxCPU = 1 })},
-		{"other machines", "listen: 0.0.0.0:9725\ninsecure_listen: true\n", changed(func(c *config.Config) {
-			c.Listen, c.InsecureListen = "0.0.0.0:9725", true
+		{"other machines", "listen: 0.0.0.0:9725\nweb:\n  tokens_file: /t\n  tls_cert: /c\n  tls_key: /k\n", changed(func(c *config.Config) {
+			c.Listen, c.Web = "0.0.0.0:9725", config.Web{TokensFile: "/t", TLSCert: "/c", TLSKey: "/k"}
+		})},
+		{"other machines, by a proxy", "listen: 0.0.0.0:9725\ninsecure_listen: true\nweb:\n  behind_proxy: true\n  users:\n    - {name: ann, role: admin, password_hash: $2a$10$CwTycUXWue0Thq9StjUM0uJ8dPR0vOZ4gX6mFGxxrVYw2SpSGCXre}\n", changed(func(c *config.Config) {
+			c.Listen, c.InsecureListen, c.Web = "0.0.0.0:9725", true, config.Web{BehindProxy: true,
+				Users: []access.User{{Name: "ann", Role: "admin", PasswordHash: "$2a$10$CwTycUXWue0Thq9StjUM0uJ8dPR0vOZ4gX6mFGxxrVYw2SpSGCXre"}}}
+		})},
+		{"other machines, by an exporter's file", "listen: 0.0.0.0:9725\nweb:\n  config_file: /w\n", changed(func(c *config.Config) {
+			c.Listen, c.Web = "0.0.0.0:9725", config.Web{ConfigFile: "/w"}
 		})},
 		{"the socket of the data directory alone", "listen: \"\"\n", changed(func(c *config.Config) { c.Listen = "" })},
 		{"no socket, messages on TCP", "socket: none\nexpose_messages: true\n", changed(func(c *config.Config) { c.Socket, c.ExposeMessages = config.NoSocket, true })},

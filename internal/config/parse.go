@@ -13,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 // Parse reads the text of a configuration file; name stands in the errors,
@@ -223,7 +225,7 @@ func setScalar(n ast.Node, v reflect.Value) error {
 			return err
 		}
 		v.SetInt(int64(d))
-	case string:
+	case string, view.Role:
 		if isText {
 			got = s.Value
 		} else if _, ok := n.(*ast.LiteralNode); !ok {

@@ -103,6 +103,41 @@ type Finding struct {
 	DependsOn  []FindingCode `json:"depends_on,omitempty"`
 	Folded     []Finding     `json:"folded,omitempty"`      // its consequences, told with it and not apart
 	FoldedInto string        `json:"folded_into,omitempty"` // the ID of the finding that it was found to be part of; set when it ends so
+
+	Acknowledged  *Acknowledgement `json:"acknowledged,omitempty"`
+	SilencedUntil time.Time        `json:"silenced_until,omitzero"`
+}
+
+// Held reports whether nobody is to be called because of the finding: it was
+// acknowledged, or is silenced, and has not become worse since.
+func (f *Finding) Held() bool { return f.Acknowledged != nil || !f.SilencedUntil.IsZero() }
+
+// Acknowledgement says that a person knows of a finding.
+type Acknowledgement struct {
+	At       time.Time `json:"at"`
+	By       string    `json:"by,omitempty"`
+	Note     string    `json:"note,omitempty"`
+	Severity Severity  `json:"severity"` // of the finding then: when it becomes worse people are called again
+}
+
+// Silence says that findings of a kind are not to be told for a time. Empty
+// fields take any finding.
+type Silence struct {
+	ID       string      `json:"id"`
+	Code     FindingCode `json:"code,omitempty"`
+	Instance string      `json:"instance,omitempty"`
+	Subject  string      `json:"subject,omitempty"`
+	Until    time.Time   `json:"until"`
+	At       time.Time   `json:"at"`
+	By       string      `json:"by,omitempty"`
+	Note     string      `json:"note,omitempty"`
+	Severity Severity    `json:"severity"` // findings that are worse are told all the same
+}
+
+// Takes reports whether a finding is silenced.
+func (s *Silence) Takes(f *Finding) bool {
+	return (s.Code == "" || s.Code == f.Code) && (s.Instance == "" || s.Instance == f.Instance) && (s.Subject == "" || s.Subject == f.Subject) &&
+		f.Severity <= s.Severity
 }
 
 // Sign is one of the vital signs, or what stands beside them.

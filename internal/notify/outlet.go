@@ -106,6 +106,8 @@ func (o *Outlet) stand(it *item, f mta.Finding, now time.Time) {
 	it.finding, it.resolved = f, false
 	it.version++
 	switch {
+	case f.Held():
+		o.hold(it, now)
 	case it.told != nil:
 		it.at = now
 	case f.Severity < o.channel.Terms.Min:
@@ -170,10 +172,12 @@ func (o *Outlet) sync(open, past []mta.Finding, now time.Time) {
 		is[f.ID] = true
 		o.mu.Lock()
 		it := o.items[f.ID]
-		news := it == nil || it.told != nil && (it.told.Severity != f.Severity || it.told.Code != f.Code || it.told.Reason != f.Reason)
+		news := it == nil || it.told != nil && differs(it.told, &f)
 		o.mu.Unlock()
 		if news {
 			o.take(false, f, now)
+		} else {
+			o.mark(f, now)
 		}
 	}
 	o.mu.Lock()
@@ -312,7 +316,7 @@ func (o *Outlet) again(it *item, now time.Time) time.Time {
 	switch t := o.channel.Terms; {
 	case t.Refresh > 0:
 		return now.Add(t.Refresh)
-	case t.Repeat > 0 && it.told != nil && it.finding.Severity >= t.Min:
+	case t.Repeat > 0 && it.told != nil && !it.finding.Held() && it.finding.Severity >= t.Min:
 		return now.Add(t.Repeat)
 	}
 	return time.Time{}

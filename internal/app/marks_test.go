@@ -1,0 +1,168 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/feed"
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/notify"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
+	"github.com/mtawatch/mtawatch/internal/state"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// troubled gives a marker over a belt with an open finding: the dispatcher is gone.
+func troubled(t *testing.T, dir string) (*marker, mta.Finding) {
+	t.Helper()
+	db, err := state.Open(filepath.Join(dir, "state.db"), state.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	belt := pipeline.New(pipeline.Config{Interval: 10 * time.Second, State: db, Judge: true, Location: time.UTC})
+	if err := belt.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	in := mta.Instance{MTA: "postfix", Name: "postfix", Running: true}
+	belt.SetInstances([]mta.Instance{in})
+	start := now.Add(-time.Hour)
+	for i := range 12 {
+		at := now.Add(time.Duration(i) * 10 * time.Second)
+		var list []mta.RoleProcess
+		if i < 2 {
+			list = []mta.RoleProcess{{Process: mta.Process{PID: 4, Name: "master", Start: start}, Role: mta.RoleDispatcher, Instance: "postfix"}}
+		}
+		belt.SetProcesses(at, map[string][]mta.RoleProcess{"postfix": list}, "")
+		if err := belt.Tick(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := newMarker(t.Context(), belt, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, _ := m.findings()
+	if len(open) == 0 {
+		t.Fatal("nothing is wrong")
+	}
+	return m, open[0]
+}
+
+func TestMarker(t *testing.T) {
+	ctx := t.Context()
+	m, f := troubled(t, t.TempDir())
+	tell := &teller{mark: m, out: notify.New(notify.Config{}, nil), feed: feed.New(feed.Config{}), eyes: make(chan struct{}, 1)}
+	m.changed = tell.marked
+	l, err := tell.feed.Join()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.Acknowledge(ctx, view.Acknowledge{ID: f.ID, By: "ann\x1b[31m", Note: "on it"})
+	if err != nil || got.ID != f.ID || got.Acknowledged.By != "ann [31m" || got.Acknowledged.Severity != f.Severity {
+		t.Fatalf("%+v, %v", got.Acknowledged, err)
+	}
+	if e := <-l.Events(); e.Change.Kind != view.ChangeMarked || e.Change.Finding.Acknowledged == nil {
+		t.Errorf("open pages were told %+v", e.Change)
+	}
+	src := &Source{belt: m.belt, marks: m}
+	if list, err := src.Findings(ctx, view.FindingQuery{}); err != nil || !list.Open[0].Held() {
+		t.Errorf("findings: %+v, %v", list.Open, err)
+	}
+	if err := m.Unacknowledge(ctx, f.ID); err != nil {
+		t.Error(err)
+	}
+	s, err := m.Silence(ctx, mta.Silence{Code: f.Code, Until: time.Now().Add(time.Hour)})
+	if open, _ := m.findings(); err != nil || s.ID == "" || !open[0].Held() || open[0].Acknowledged != nil {
+		t.Errorf("%+v, %v: %+v", s, err, open)
+	}
+	if err := m.expire(ctx, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if list, _ := m.Silences(ctx); len(list.Silences) != 1 {
+		t.Errorf("silences: %+v", list)
+	}
+	if err := m.expire(ctx, s.Until); err != nil {
+		t.Error(err)
+	}
+	if open, _ := m.findings(); open[0].Held() {
+		t.Errorf("after its end: %+v", open[0])
+	}
+	far := time.Now().Add(500 * 24 * time.Hour)
+	for _, s := range []mta.Silence{{Until: time.Now().Add(time.Hour)}, {Code: "x", Until: time.Now().Add(time.Hour)}, {Code: f.Code}, {Code: f.Code, Until: far},
+		{Subject: strings.Repeat("x", 501), Until: time.Now().Add(time.Hour)}} {
+		if _, err := m.Silence(ctx, s); !errors.Is(err, view.ErrQuestion) {
+			t.Errorf("%+v: %v", s, err)
+		}
+	}
+	if _, err := m.Acknowledge(ctx, view.Acknowledge{ID: f.ID, Note: strings.Repeat("x", 1001)}); !errors.Is(err, view.ErrQuestion) {
+		t.Error(err)
+	}
+	for _, err := range []error{m.Unsilence(ctx, "x"), m.Unacknowledge(ctx, "x"), func() error { _, err := m.Acknowledge(ctx, view.Acknowledge{ID: "x"}); return err }()} {
+		if !errors.Is(err, view.ErrNone) {
+			t.Error(err)
+		}
+	}
+}
+
+// marksEnv makes the test program the daemon that is killed.
+const marksEnv = "MTAWATCH_MARKS_TEST_DIR"
+
+// What was acknowledged holds after a kill: it was stored before the answer.
+func TestMarksOutliveAKill(t *testing.T) {
+	ctx := context.Background()
+	if dir := os.Getenv(marksEnv); dir != "" {
+		m, f := troubled(t, dir)
+		if _, err := m.Acknowledge(ctx, view.Acknowledge{ID: f.ID, By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Silence(ctx, mta.Silence{Code: f.Code, Until: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = os.Stdout.WriteString("done " + f.ID + "\n")
+		select {}
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMarksOutliveAKill$")
+	cmd.Env = append(os.Environ(), marksEnv+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	id := ""
+	for scan := bufio.NewScanner(out); id == "" && scan.Scan(); {
+		id = strings.TrimPrefix(scan.Text(), "done ")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // says that it was killed
+	db, err := state.Open(filepath.Join(dir, "state.db"), state.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	belt := pipeline.New(pipeline.Config{Interval: 10 * time.Second, State: db, Judge: true, Location: time.UTC})
+	if err := belt.Restore(ctx); err != nil {
+		t.Fatal(err)
+	}
+	m, err := newMarker(ctx, belt, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, _ := m.findings()
+	if len(open) == 0 || open[0].ID != id || open[0].Acknowledged == nil || open[0].Acknowledged.By != "ann" || open[0].SilencedUntil.IsZero() {
+		t.Errorf("after the kill of %q: %+v", id, open)
+	}
+}
