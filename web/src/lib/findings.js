@@ -12,10 +12,10 @@ export const order = (list) => [...list].sort((a, b) => rank(b.severity) - rank(
 /**
  * The verdict of one sign in a word: from its worst open finding, from a
  * consequence that another sign's finding lists, else from where its figure
- * lies. Not normal is no incident, and takes no colour.
+ * lies, or what is aside of that. Not normal is no incident, and takes no colour.
  * @returns {{word: string, level: string, finding: object|null, follows: boolean}}
  */
-export function verdict(sign, findings, { unknown = '', judged = true, now = null, normal = null } = {}) {
+export function verdict(sign, findings, { unknown = '', judged = true, now = null, normal = null, aside = '' } = {}) {
   const own = order(findings.filter((f) => signOf(f.code) === sign && rank(f.severity) > 1))
   if (own.length) return { word: wordOf(own[0].code), level: own[0].severity, finding: own[0], follows: false }
   for (const f of order(findings)) {
@@ -24,7 +24,7 @@ export function verdict(sign, findings, { unknown = '', judged = true, now = nul
   }
   if (unknown) return { word: 'unknown', level: 'unknown', finding: null, follows: false }
   if (!judged) return { word: 'not judged', level: 'unknown', finding: null, follows: false }
-  return { word: place(sign, now, normal), level: 'ok', finding: null, follows: false }
+  return { word: aside || place(sign, now, normal), level: 'ok', finding: null, follows: false }
 }
 
 /** Where a figure lies without being an incident. */
