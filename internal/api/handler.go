@@ -197,16 +197,7 @@ func (h *handler) shown(list []mta.Finding) []mta.Finding {
 	if !h.opts.NoMessages || list == nil {
 		return list
 	}
-	list = slices.Clone(list)
-	for i := range list {
-		f := &list[i]
-		f.Evidence = slices.Clone(f.Evidence)
-		for k := range f.Evidence {
-			f.Evidence[k].Lines = nil
-		}
-		f.Folded = h.shown(f.Folded)
-	}
-	return list
+	return view.WithoutLines(list)
 }
 
 func (h *handler) queue(ctx context.Context, p *params) (view.Queue, error) {

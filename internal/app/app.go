@@ -97,8 +97,12 @@ func openDoors(ctx context.Context, g *errgroup.Group, cfg config.Config, log *s
 		return err
 	}
 	for _, d := range doors {
+		h, err := handler(show, d)
+		if err != nil {
+			return err
+		}
 		log.Info("serving", "address", d.Addr().String(), "messages", d.messages)
-		g.Go(func() error { return serve(ctx, d, handler(show, d)) })
+		g.Go(func() error { return serve(ctx, d, h) })
 	}
 	return nil
 }

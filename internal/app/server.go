@@ -23,6 +23,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/prom"
+	"github.com/mtawatch/mtawatch/internal/web"
 )
 
 // door is one listener and what it serves.
@@ -155,7 +156,14 @@ type surfaces struct {
 // handler puts the surfaces together for one door: the JSON API, PromQL,
 // /metrics and the pages. Single messages and log lines are served only where
 // the door says so.
-func handler(s surfaces, d door) http.Handler {
+func handler(s surfaces, d door) (http.Handler, error) {
+	pages, err := web.New(web.Config{Source: s.src, NoLines: !d.messages, Session: func(r *http.Request) web.Session {
+		who := access.From(r.Context())
+		return web.Session{User: who.Name, CSRF: who.CSRF}
+	}})
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	o := api.Options{Version: api.BuildVersion(), Log: s.log, NoMessages: !d.messages, Feed: s.feed, Interval: s.cfg.Interval}
 	if s.src.marks != nil {
@@ -167,26 +175,11 @@ func handler(s surfaces, d door) http.Handler {
 	mux.Handle(api.Prefix+"/", api.Handler(s.src, o))
 	prom.Register(mux, s.series, time.Now)
 	mux.Handle("/metrics", prom.Metrics(func() []mta.Sample { return s.also.metrics(s.src.belt) }, compat.Help))
-	mux.HandleFunc("GET /{$}", front)
+	mux.Handle("/", pages)
 	if d.gate == nil {
-		return api.Guard(access.Trusted(mux), true)
+		return web.Headers(api.Guard(access.Trusted(mux), true)), nil
 	}
-	return api.Guard(d.gate.Handler(mux), s.cfg.Loopback() && !s.cfg.Web.BehindProxy)
-}
-
-func front(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = fmt.Fprint(w, `mtawatch
-
-/metrics                    current values, Prometheus text format
-/api/v1/status              the four vital signs
-/api/v1/queue               the queue by destination and age
-/api/v1/failures            failures by cause and destination
-/api/v1/connections         inbound connections
-/api/v1/processes           the MTA's daemons
-/api/v1/doctor              what mtawatch can and cannot see
-/api/v1/query, query_range  PromQL over the history: add this server to Grafana as a Prometheus data source
-`)
+	return web.Headers(api.Guard(d.gate.Handler(mux), s.cfg.Loopback() && !s.cfg.Web.BehindProxy)), nil
 }
 
 // serve answers on one listener until ctx ends and the requests that run are

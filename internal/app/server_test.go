@@ -105,7 +105,11 @@ func TestWhoMaySeeMessages(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ends := make(chan error, 2)
 			for _, d := range doors {
-				go func() { ends <- serve(ctx, d, handler(surfaces{src: src, cfg: cfg, log: log}, d)) }()
+				h, err := handler(surfaces{src: src, cfg: cfg, log: log}, d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() { ends <- serve(ctx, d, h) }()
 			}
 			for _, addr := range []string{doors[0].Addr().String(), "unix:" + cfg.SocketPath()} {
 				want := tt.tcp

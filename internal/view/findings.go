@@ -64,6 +64,21 @@ func Presentable(list []mta.Finding) []mta.Finding {
 	return out
 }
 
+// WithoutLines gives copies of findings without their log lines, for who may
+// not see single messages.
+func WithoutLines(list []mta.Finding) []mta.Finding {
+	list = slices.Clone(list)
+	for i := range list {
+		f := &list[i]
+		f.Evidence = slices.Clone(f.Evidence)
+		for k := range f.Evidence {
+			f.Evidence[k].Lines = nil
+		}
+		f.Folded = WithoutLines(f.Folded)
+	}
+	return list
+}
+
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // FindingQuery asks for findings. Zero values: all that are open, and the
