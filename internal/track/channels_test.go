@@ -150,6 +150,21 @@ func TestChannelsAndWaits(t *testing.T) {
 	}
 }
 
+// A log that names mail without any id does not tell what the queue holds.
+func TestJoins(t *testing.T) {
+	tr := New(Config{}, classify.New())
+	if !tr.Joins("imta") {
+		t.Error("before the first line the log is said to join nothing")
+	}
+	apply(tr, line(0, mta.KindReceived, "", "b@example.net"), line(1, mta.KindDelivery, "", "b@example.net", sent))
+	if tr.Joins("imta") {
+		t.Error("mail without an id is said to be joined")
+	}
+	if apply(tr, line(2, mta.KindReceived, "id", "b@example.net")); !tr.Joins("imta") {
+		t.Error("mail with an id is said not to be joined")
+	}
+}
+
 // What is kept of one message is bounded, whatever the log says.
 func TestWaitsAreBounded(t *testing.T) {
 	tr := New(Config{}, classify.New())

@@ -79,6 +79,8 @@ type shop struct {
 	// end it when its client is lost in the middle.
 	sessions map[int32]*message
 
+	loose        bool           // mail without a queue id was received
+	joined       bool           // a message with one was
 	perRecipient bool           // a line for each recipient, none for a message's end
 	early        map[string]int // recipients that were done before the line of their arrival, by queue id
 	channels     []channel      // its queues, where it has several of its own
@@ -163,6 +165,7 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 		switch {
 		case e.QueueID == "": // there is nothing to join
 			f.Received, f.Recipient, f.First = true, e.PerRecipient, e.PerRecipient
+			t.shopOf(e.Instance).loose = true
 			f.Client, f.Account = e.Client.IP, e.SASLUser
 		case e.PerRecipient:
 			t.recipient(e, &f)
