@@ -296,9 +296,9 @@ func TestStopAndRetry(t *testing.T) {
 }
 
 // TestMaxMessages: more on the disk than the controller may know is delivered
-// all the same.
+// all the same; those that wait for their next attempt keep no new one out.
 func TestMaxMessages(t *testing.T) {
-	b := newBack(t, site.Settings{})
+	b := newBack(t, site.Settings{Backoff: []time.Duration{time.Hour}})
 	name := filepath.Join(b.site.ConfigDir(), "job_controller.cnf")
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -309,9 +309,25 @@ func TestMaxMessages(t *testing.T) {
 	}
 	for i := range 35 {
 		b.enqueue("alice@example.com", fmt.Sprint(i))
+		b.enqueue("x@far.example", fmt.Sprint(i))
 	}
 	b.start()
 	b.eventually("all deliveries", func() bool { return len(b.mailbox("alice")) == 35 })
+	b.eventually("an attempt at all others", func() bool {
+		fresh := 0
+		_ = b.queue.Walk("tcp_local", func(e queue.Entry) error {
+			if e.Attempts == 0 {
+				fresh++
+			}
+			return nil
+		})
+		return fresh == 0
+	})
+	e := b.enqueue("alice@example.com", "one more")
+	if err := jobs.Tell(context.Background(), b.site, e); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("one more", func() bool { return len(b.mailbox("alice")) == 36 })
 }
 
 // TestReturnJob: at each midnight of the practice's days the controller starts
