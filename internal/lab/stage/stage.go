@@ -72,8 +72,8 @@ func Backoff() []time.Duration {
 
 // The patience with other sites is short, too.
 const (
-	connectPatience = 10 * time.Second
-	replyPatience   = 20 * time.Second
+	ConnectPatience = 10 * time.Second
+	ReplyPatience   = 20 * time.Second
 )
 
 // Users are the accounts of every practice MTA. The password of each is in
@@ -100,7 +100,7 @@ func New(cfg Config) (*Stage, error) {
 	users := Users()
 	s := site.Settings{Binary: cfg.Binary, SMTPPort: p.SMTP, SubmitPort: p.Submit, JobPort: p.Jobs, NameServer: names, RemotePort: p.Remote,
 		Domains: []string{Domain}, Host: "mta." + Domain, Passwords: make(map[string]string), Backoff: Backoff(),
-		ConnectTimeout: connectPatience, ReplyTimeout: replyPatience,
+		ConnectTimeout: ConnectPatience, ReplyTimeout: ReplyPatience,
 		Internal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/24"), netip.MustParsePrefix("127.0.1.0/24")}}
 	for _, u := range users {
 		s.Users = append(s.Users, u.Name)
