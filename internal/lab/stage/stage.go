@@ -56,6 +56,7 @@ type Stage struct {
 	World *world.World
 	Ports Ports
 
+	held   []io.Closer // what keeps other labs from the ports
 	say    func(string)
 	output *os.File // where the daemons complain
 	mu     sync.Mutex
@@ -89,7 +90,8 @@ func Users() []world.User {
 
 // New makes the site's directory and files. Nothing runs yet.
 func New(cfg Config) (*Stage, error) {
-	if err := cfg.Ports.fill(); err != nil {
+	held, err := cfg.Ports.fill()
+	if err != nil {
 		return nil, err
 	}
 	if cfg.Say == nil {
@@ -130,7 +132,7 @@ func New(cfg Config) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stage{Site: st, World: w, Ports: p, say: cfg.Say, daemon: make(map[string]*Child)}, nil
+	return &Stage{Site: st, World: w, Ports: p, held: held, say: cfg.Say, daemon: make(map[string]*Child)}, nil
 }
 
 // sweep removes what an earlier lab left in a directory. One that runs there,
@@ -155,6 +157,11 @@ func sweep(base string) error {
 // goes on until ctx ends. Then it ends all in order: nobody writes any more,
 // then the daemons stop.
 func (s *Stage) Run(ctx context.Context, ready func()) error {
+	defer func() {
+		for _, c := range s.held {
+			_ = c.Close()
+		}
+	}()
 	lock, err := s.lock()
 	if err != nil {
 		return err

@@ -24,8 +24,17 @@ func TestPorts(t *testing.T) {
 		t.Error("a port that is taken at a site's address is called free")
 	}
 	p := Ports{SMTP: usualPorts().Submit}
-	if err := p.fill(); err != nil {
+	held, err := p.fill()
+	if err != nil {
 		t.Fatal(err)
+	}
+	q := Ports{}
+	others, err := q.fill()
+	if err != nil || q.Names == p.Names || q.Remote == p.Remote {
+		t.Errorf("two labs have the same ports: %+v, %+v, %v", p, q, err)
+	}
+	for _, c := range append(held, others...) {
+		c.Close()
 	}
 	seen := map[int]bool{}
 	for _, n := range []int{p.SMTP, p.Submit, p.Jobs, p.Names, p.Remote} {
