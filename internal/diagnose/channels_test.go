@@ -240,3 +240,21 @@ func checkTold(t *testing.T, h *channelHost, code mta.FindingCode, subject strin
 		}
 	}
 }
+
+// What fails at an address of this host is ours; a channel to the own store is this host's too.
+func TestOwnService(t *testing.T) {
+	for _, tt := range []struct {
+		f    Failure
+		want bool
+	}{
+		{Failure{Destination: "example.net", Relay: "127.0.0.1"}, true},
+		{Failure{Destination: "example.net", Relay: "private/dovecot-lmtp"}, true},
+		{Failure{Destination: "ims-ms-daemon"}, true},
+		{Failure{Destination: "north.example", Relay: "127.20.0.11", Reply: "TCP active open: Failed connect() 127.20.0.11:2526"}, false},
+		{Failure{Destination: "a-daemon.example", Relay: "192.0.2.1"}, false},
+	} {
+		if got := ownService(&tt.f); got != tt.want {
+			t.Errorf("%+v: own is %v", tt.f, got)
+		}
+	}
+}
