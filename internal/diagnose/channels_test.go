@@ -130,6 +130,7 @@ func TestChannels(t *testing.T) {
 		start    func(*channelHost)
 		change   func(*channelHost) // each step
 		minutes  int
+		hours    int             // of ordinary mail before, where a habit is needed
 		code     mta.FindingCode // "" is none at all
 		subject  string
 		severity mta.Severity
@@ -140,6 +141,8 @@ func TestChannels(t *testing.T) {
 		{name: "mail in the channel hold is no alarm", start: func(h *channelHost) { h.channels["hold"].messages = 4000 }},
 		{name: "one held file outside it is", start: func(h *channelHost) { h.heldFiles = 1 }, code: mta.FindingMailHeld, subject: "held", severity: mta.SeverityWarning,
 			words: []string{"1 message held (.HELD) outside the channel hold", "`imsimta qm held`", "`imsimta qm release`", "Received lines"}},
+		{name: "held mail that grows with what comes in is a loop", change: func(h *channelHost) { h.heldFiles++; h.arrivals, h.attempts = 20, 20 }, minutes: 3, hours: 7,
+			code: mta.FindingMailLoop, severity: mta.SeverityWarning, words: []string{"mail loops on imta", "more held (.HELD)", "`imsimta test -rewrite ADDRESS`"}},
 		{name: "an empty channel that is stopped", start: func(h *channelHost) {
 			*h.channels["tcp_local"] = level{}
 			h.f.states = []mta.Condition{{Kind: mta.ConditionQueueStopped, Subject: "tcp_local", Text: "the channel tcp_local is stopped"}}
@@ -187,7 +190,7 @@ func TestChannels(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newChannelHost()
-			for range 40 {
+			for range max(40, 360*tt.hours) {
 				h.step(nil)
 			}
 			if tt.start != nil {
