@@ -142,7 +142,7 @@ func TestChannels(t *testing.T) {
 		{name: "one held file outside it is", start: func(h *channelHost) { h.heldFiles = 1 }, code: mta.FindingMailHeld, subject: "held", severity: mta.SeverityWarning,
 			words: []string{"1 message held (.HELD) outside the channel hold", "`imsimta qm held`", "`imsimta qm release`", "Received lines"}},
 		{name: "held mail that grows with what comes in is a loop", change: func(h *channelHost) { h.heldFiles++; h.arrivals, h.attempts = 20, 20 }, minutes: 3, hours: 7,
-			code: mta.FindingMailLoop, severity: mta.SeverityWarning, words: []string{"mail loops on imta", "more held (.HELD)", "`imsimta test -rewrite ADDRESS`"}},
+			code: mta.FindingMailLoop, severity: mta.SeverityWarning, words: []string{"mail loops on imta", "more messages held (.HELD)", "`imsimta test -rewrite ADDRESS`"}},
 		{name: "an empty channel that is stopped", start: func(h *channelHost) {
 			*h.channels["tcp_local"] = level{}
 			h.f.states = []mta.Condition{{Kind: mta.ConditionQueueStopped, Subject: "tcp_local", Text: "the channel tcp_local is stopped"}}

@@ -38,7 +38,7 @@ func heldLoop(c *Case, in *Instance) (Candidate, bool) {
 	k.Code, k.Instance, k.Reason = mta.FindingMailLoop, in.Name, mta.CauseLoop
 	k.Severity, k.Confidence = mta.SeverityWarning, 0.8
 	k.Since = sinceOr(in.Arrivals.Since(in.Arrivals.Up()), c.Now)
-	k.Title = "mail loops" + onHost(in.Name) + ": " + amountOf(n-before, "message") + " more held (.HELD) in " + span(d) + ", and far more comes in than usual"
+	k.Title = "mail loops" + onHost(in.Name) + ": " + amount(n-before) + " more messages held (.HELD) in " + span(d) + ", and far more comes in than usual"
 	k.Cause = "two mail servers, or an alias and a forward, send the same mail to each other until the server sets it aside."
 	k.Evidence = []mta.Evidence{
 		reading(q.Messages, seriesOf("mta_queue_messages", "instance", in.Name, "queue", q.Name), amountOf(n, "message")+" held, "+amount(n-before)+" of them new"),
