@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -43,6 +44,11 @@ func serverDrills() []Drill {
 				}
 			},
 			Begin: neverLetGo,
+		},
+		{
+			Expect: Expect{Name: "mailbox-busy", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, Limit: inAWhile},
+			Text:   "the store is locked: every mailbox is busy",
+			Begin:  lockStore, Evidence: logged("Mailbox is busy"),
 		},
 		{
 			Expect: Expect{Name: "return-job-missed", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, Limit: inAWhile},
@@ -118,6 +124,22 @@ func neverLetGo(s *Scene) error {
 			c.Close()
 		}
 	})
+	return nil
+}
+
+// lockStore locks every user's mailbox, as a backup that hangs does.
+func lockStore(s *Scene) error {
+	list, err := os.ReadDir(s.Stage.Site.StoreDir())
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		name := filepath.Join(s.Stage.Site.StoreDir(), d.Name(), "lock")
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			return err
+		}
+		s.Undo(func() error { return os.Remove(name) })
+	}
 	return nil
 }
 
