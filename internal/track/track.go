@@ -18,6 +18,7 @@
 package track
 
 import (
+	"cmp"
 	"hash/maphash"
 	"strings"
 	"time"
@@ -436,7 +437,8 @@ func (t *Tracker) undefer(m *message) {
 }
 
 // Cause names the cause of one event by its own line alone, as Apply does:
-// for deliveries that were not sent, and for rejects.
+// for deliveries that were not sent, and for rejects. Where the line tells no
+// reason it is mta.CauseOther: none is only what was sent.
 func Cause(c *classify.Classifier, e *mta.Event) mta.Cause {
 	switch {
 	case e.Kind == mta.KindDelivery && (e.Status == mta.StatusDeferred || e.Status == mta.StatusBounced || e.Status == mta.StatusExpired):
@@ -447,5 +449,5 @@ func Cause(c *classify.Classifier, e *mta.Event) mta.Cause {
 	if e.Status == mta.StatusExpired {
 		return mta.CauseExpired
 	}
-	return c.Cause(e.Reply, e.DSN, int(e.Code))
+	return cmp.Or(c.Cause(e.Reply, e.DSN, int(e.Code)), mta.CauseOther)
 }
