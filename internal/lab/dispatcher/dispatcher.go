@@ -101,19 +101,30 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		d.end()
 		close(done)
 	}()
+	var enough <-chan time.Time
 	for {
 		select {
 		case <-done:
 			d.log.line(levelNotice, "dispatcher stopped")
 			return nil
 		case sig := <-signals:
-			if sig != syscall.SIGHUP {
+			if sig != syscall.SIGHUP && enough == nil {
 				d.log.line(levelWarning, "dispatcher ends its processes: a second %s", sig)
-				for _, v := range d.services {
-					v.pool.kill()
-				}
+				d.signal(syscall.SIGTERM)
+				enough = time.After(lastWords)
 			}
+		case <-enough:
+			d.signal(syscall.SIGKILL)
 		}
+	}
+}
+
+// lastWords is how long processes have for what they are in when they must end.
+const lastWords = 2 * time.Second
+
+func (d *Dispatcher) signal(sig syscall.Signal) {
+	for _, v := range d.services {
+		v.pool.signal(sig)
 	}
 }
 
