@@ -148,16 +148,23 @@ func (c *controller) readStopped() {
 	}
 }
 
-// told takes what an enqueuer said.
+// told takes what an enqueuer said. A channel that is in no file and has no
+// such message is a stranger's word.
 func (c *controller) told(t Told, now time.Time) {
-	ch := c.channel(channelOf(t.Name))
+	name := channelOf(t.Name)
+	if c.channels[name] == nil {
+		if _, err := c.queue.Stat(t.Name); err != nil {
+			return
+		}
+	}
+	ch := c.channel(name)
 	if ch.knows(t) {
 		return
 	}
 	c.add(ch, t, now, now)
 	ch.counters.Received.add(1, t.Recipients, t.Blocks)
-	if t.Source != "" {
-		c.channel(t.Source).counters.Submitted.add(1, t.Recipients, t.Blocks)
+	if source := c.channels[t.Source]; source != nil {
+		source.counters.Submitted.add(1, t.Recipients, t.Blocks)
 	}
 }
 
@@ -385,7 +392,7 @@ func (c *controller) look(known map[string]string, room int) *found {
 				if len(f.fresh) >= room+fullBatch {
 					return errRoom
 				}
-				if time.Since(e.Changed) < backoffOf(conf.Backoff, e.Attempts) {
+				if age := time.Since(e.Changed); age >= 0 && age < backoffOf(conf.Backoff, e.Attempts) {
 					return nil
 				}
 			}
@@ -439,7 +446,8 @@ func (c *controller) adopt(f *found, now time.Time) {
 		ch := c.channel(channelOf(x.told.Name))
 		due := now
 		if !c.urgent {
-			due = x.changed.Add(ch.delay(x.told.Attempts))
+			delay := ch.delay(x.told.Attempts)
+			due = now.Add(min(delay, delay-now.Sub(x.changed))) // a file of the future: the clock was put back
 		}
 		if !ch.knows(x.told) {
 			c.add(ch, x.told, due, now)

@@ -3,6 +3,7 @@ package jobs
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,10 +17,15 @@ import (
 func (c *controller) serve(l net.Listener) {
 	for {
 		conn, err := l.Accept()
-		if err != nil {
+		switch {
+		case err == nil:
+			go c.converse(conn)
+		case errors.Is(err, net.ErrClosed):
 			return
+		default:
+			c.log.error("accept: %v", err)
+			time.Sleep(100 * time.Millisecond) // out of descriptors, most likely
 		}
-		go c.converse(conn)
 	}
 }
 
