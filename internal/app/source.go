@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -258,20 +259,29 @@ func (s *Source) parsers(logOf map[string]string) func() func(string) adapter.Pa
 	}
 }
 
+// parserOf gives the parser of a log: of each mail server that writes it.
 func (s *Source) parserOf(log string) adapter.Parser {
-	a := &s.adapters[0]
-	cfg := adapter.ParserConfig{Location: s.location}
-	for _, in := range s.belt.Instances() {
-		for _, l := range in.Logs {
-			if found := s.adapter(in.MTA); found != nil && l.Name() == log {
-				a = found
-				if in.BaseDir != "" { // a log of its own, whose lines need not name the instance
-					cfg.Instances = append(cfg.Instances, in)
-				}
+	var list []adapter.Parser
+	for i := range s.adapters {
+		a, writes := &s.adapters[i], false
+		cfg := adapter.ParserConfig{Location: s.location}
+		for _, in := range s.belt.Instances() {
+			if in.MTA != a.Name || !slices.ContainsFunc(in.Logs, func(l mta.LogSource) bool { return l.Name() == log }) {
+				continue
+			}
+			writes = true
+			if in.BaseDir != "" { // a log of its own, whose lines need not name the instance
+				cfg.Instances = append(cfg.Instances, in)
 			}
 		}
+		if writes {
+			list = append(list, a.Parser(cfg))
+		}
 	}
-	return a.Parser(cfg)
+	if len(list) == 0 {
+		list = append(list, s.adapters[0].Parser(adapter.ParserConfig{Location: s.location}))
+	}
+	return adapter.Shared(list)
 }
 
 // known gives an error for an instance that is not watched.
