@@ -322,14 +322,15 @@ func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter
 	defer cancel()
 	now := time.Now()
 	q, err := sample.Count(within, m, a, in, now)
-	table, counts, lerr := sample.List(within, m, a, in, now, b.Filler(in.Name))
+	untried := make(pipeline.Arrivals)
+	table, counts, lerr := sample.List(within, m, a, in, now, b.Filler(in.Name), untried.Untried)
 	if ctx.Err() != nil {
 		return false
 	}
 	if lerr != nil && within.Err() != nil {
 		lerr = fmt.Errorf("list queue: no whole answer within %s: %w", listTime, lerr)
 	}
-	b.SetQueueTable(in.Name, pipeline.Listed(now, askedFor, table, counts, lerr))
+	b.SetQueueTable(in.Name, pipeline.Listed(now, askedFor, table, counts, untried, lerr))
 	switch {
 	case err == nil:
 	case lerr == nil:
