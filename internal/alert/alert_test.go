@@ -43,6 +43,10 @@ func needs(codes ...mta.FindingCode) func(*diagnose.Candidate) {
 	return func(c *diagnose.Candidate) { c.DependsOn = codes }
 }
 
+func explains(codes ...mta.FindingCode) func(*diagnose.Candidate) {
+	return func(c *diagnose.Candidate) { c.Explains = append([]mta.FindingCode{}, codes...) }
+}
+
 func since(s int) func(*diagnose.Candidate) {
 	return func(c *diagnose.Candidate) { c.Since = at(s) }
 }
@@ -246,6 +250,11 @@ func TestFold(t *testing.T) {
 	}{
 		{"after its cause", every(10, 0, 50), []span{{0, 900, cand("own-dns-dead", critical, 0, 30)}, {20, 900, cand("queue-growing", warning, 10, 30, onDNS)}},
 			[]string{"0 opened own-dns-dead critical since 0"}},
+		{"not into what explains other things", every(10, 0, 50), []span{{0, 900, cand("own-dns-dead", info, 0, 30, explains())}, {20, 900, cand("queue-growing", warning, 10, 30, onDNS)}},
+			[]string{"0 opened own-dns-dead info since 0", "30 opened queue-growing warning since 20"}},
+		{"into what explains it alone", every(10, 0, 50), []span{{0, 900, cand("own-dns-dead", info, 0, 30, explains("queue-growing"))},
+			{20, 900, cand("queue-growing", info, 10, 30, onDNS)}, {20, 900, cand("bounce-surge", info, 10, 30, onDNS)}},
+			[]string{"0 opened own-dns-dead info since 0", "30 opened bounce-surge info since 20"}},
 		{"with its cause", every(10, 0, 50), []span{{0, 900, cand("queue-growing", warning, 0, 30, onDNS)}, {0, 900, cand("own-dns-dead", critical, 0, 30)}},
 			[]string{"0 opened own-dns-dead critical since 0 +queue-growing"}},
 		{"the cause takes the consequence's place", every(10, 0, 100), []span{{0, 900, cand("queue-growing", warning, 0, 30, onDNS)}, {50, 900, cand("own-dns-dead", critical, 0, 30)}},

@@ -137,7 +137,9 @@ func siblings(x, y *entry) bool {
 // open. A finding of no instance is one of the whole host, and goes with any.
 func consequence(of, e *entry) bool {
 	a, b := of.cand.Instance, e.cand.Instance
-	return of != e && slices.Contains(e.cand.DependsOn, of.cand.Code) && (a == b || a == "" || b == "")
+	only := of.cand.Explains
+	return of != e && slices.Contains(e.cand.DependsOn, of.cand.Code) && (only == nil || slices.Contains(only, e.cand.Code)) &&
+		(a == b || a == "" || b == "")
 }
 
 // explain gives what an entry says now, with all that Explain adds. What it

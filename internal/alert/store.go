@@ -37,10 +37,11 @@ type savedOpen struct {
 
 // savedTerms is what a candidate says besides its finding. Times are nanoseconds.
 type savedTerms struct {
-	Family string        `json:"family,omitempty"`
-	Rank   diagnose.Rank `json:"rank,omitempty"`
-	Need   time.Duration `json:"need,omitempty"`
-	Clear  time.Duration `json:"clear,omitempty"`
+	Family   string            `json:"family,omitempty"`
+	Rank     diagnose.Rank     `json:"rank,omitempty"`
+	Need     time.Duration     `json:"need,omitempty"`
+	Clear    time.Duration     `json:"clear,omitempty"`
+	Explains []mta.FindingCode `json:"explains,omitzero"` // none is not the same as nil
 }
 
 type savedPending struct {
@@ -58,7 +59,7 @@ type savedClock struct {
 }
 
 func termsOf(e *entry) savedTerms {
-	return savedTerms{e.cand.Family, e.cand.Rank, e.cand.Need, e.cand.Clear}
+	return savedTerms{e.cand.Family, e.cand.Rank, e.cand.Need, e.cand.Clear, e.cand.Explains}
 }
 
 func (b *Book) savePending(e *entry) {
@@ -216,7 +217,7 @@ func (b *Book) free(f *mta.Finding) bool {
 // restore makes the entry of a finding that was open.
 func (b *Book) restore(f *mta.Finding, t savedTerms) *entry {
 	e := &entry{gone: never, firstAt: f.Since, restored: true}
-	e.cand = diagnose.Candidate{Finding: *f, Family: t.Family, Rank: t.Rank, Need: bounded(t.Need), Clear: bounded(t.Clear)}
+	e.cand = diagnose.Candidate{Finding: *f, Family: t.Family, Rank: t.Rank, Need: bounded(t.Need), Clear: bounded(t.Clear), Explains: t.Explains}
 	e.cand.Severity = severity(f.Severity)
 	e.cand.ID, e.cand.Folded = "", nil
 	b.byKey[keyOf(f)] = e

@@ -39,6 +39,7 @@ func TestRestart(t *testing.T) {
 	loop := cand("mail-loop", critical, 0, 60)
 	dns := cand("own-dns-dead", critical, 0, 60)
 	queue := cand("queue-growing", warning, 0, 60, needs("own-dns-dead"))
+	alone := cand("own-dns-dead", info, 0, 60, explains())
 	slow := cand("queue-old-mail", warning, 1200, 60)
 	tests := []struct {
 		name          string
@@ -55,6 +56,7 @@ func TestRestart(t *testing.T) {
 		{"folded stays folded", []span{{0, 900, dns}, {10, 900, queue}}, []span{{0, 9000, dns}, {0, 9000, queue}}, 100, 110, 600, nil},
 		{"folded persists", []span{{0, 900, dns}, {10, 900, queue}}, []span{{0, 150, dns}, {0, 9000, queue}}, 100, 110, 400,
 			[]string{"220 resolved own-dns-dead critical since 0 end 160 +queue-growing until 160", "220 opened queue-growing warning since 220"}},
+		{"what explains nothing still does not", []span{{0, 900, alone}}, []span{{0, 9000, queue}}, 100, 110, 200, []string{"110 opened queue-growing warning since 110"}},
 		{"the need clock goes on", []span{{0, 2000, slow}}, []span{{0, 2000, slow}}, 600, 630, 1300, []string{"1200 opened queue-old-mail warning since 0"}},
 		{"but not while nobody looked", []span{{0, 2000, slow}}, []span{{0, 9000, slow}}, 600, 4600, 5300, []string{"5200 opened queue-old-mail warning since 0"}},
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/adapter"
 	"github.com/mtawatch/mtawatch/internal/host"
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/pipeline"
 	"github.com/mtawatch/mtawatch/internal/sample"
 	"github.com/mtawatch/mtawatch/internal/tail"
 	"github.com/mtawatch/mtawatch/internal/view"
@@ -38,7 +39,7 @@ func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 		d.ok("import", fmt.Sprintf("reading the rotated pieces of %s: %d of %d done", i.Source, i.FilesDone, i.Files))
 	}
 	for _, spot := range s.belt.Status(time.Now()).Blind {
-		if spot.Kind == mta.BlindNotUnderstood || spot.Kind == mta.BlindSilent || spot.Kind == mta.BlindLost {
+		if spot.Kind == mta.BlindNotUnderstood || spot.Kind == mta.BlindSilent || spot.Kind == mta.BlindLost || spot.Source == pipeline.BlindDetection {
 			d.bad(spot.Source, spot.Text, spot.Advice)
 		}
 	}

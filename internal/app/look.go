@@ -55,6 +55,7 @@ func Look(ctx context.Context, cfg config.Config) (view.Source, func() error, er
 		return nil, nil, err
 	}
 	belt.SetInstances(instances)
+	belt.Detected(time.Now(), err)
 	return src, func() error { return nil }, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -262,20 +263,29 @@ func (s *Source) parsers(logOf map[string]string) func() func(string) adapter.Pa
 	}
 }
 
+// parserOf gives the parser of a log: of each mail server that writes it.
 func (s *Source) parserOf(log string) adapter.Parser {
-	a := &s.adapters[0]
-	cfg := adapter.ParserConfig{Location: s.location}
-	for _, in := range s.belt.Instances() {
-		for _, l := range in.Logs {
-			if found := s.adapter(in.MTA); found != nil && l.Name() == log {
-				a = found
-				if in.BaseDir != "" { // a log of its own, whose lines need not name the instance
-					cfg.Instances = append(cfg.Instances, in)
-				}
+	var list []adapter.Parser
+	for i := range s.adapters {
+		a, writes := &s.adapters[i], false
+		cfg := adapter.ParserConfig{Location: s.location}
+		for _, in := range s.belt.Instances() {
+			if in.MTA != a.Name || !slices.ContainsFunc(in.Logs, func(l mta.LogSource) bool { return l.Name() == log }) {
+				continue
+			}
+			writes = true
+			if in.BaseDir != "" { // a log of its own, whose lines need not name the instance
+				cfg.Instances = append(cfg.Instances, in)
 			}
 		}
+		if writes {
+			list = append(list, a.Parser(cfg))
+		}
 	}
-	return a.Parser(cfg)
+	if len(list) == 0 {
+		list = append(list, s.adapters[0].Parser(adapter.ParserConfig{Location: s.location}))
+	}
+	return adapter.Shared(list)
 }
 
 // known gives an error for an instance that is not watched.
@@ -316,14 +326,15 @@ func readQueue(ctx context.Context, b *pipeline.Belt, m adapter.Host, a *adapter
 	defer cancel()
 	now := time.Now()
 	q, err := sample.Count(within, m, a, in, now)
-	table, counts, lerr := sample.List(within, m, a, in, now, b.Filler(in.Name))
+	untried := make(pipeline.Arrivals)
+	table, counts, lerr := sample.List(within, m, a, in, now, b.Filler(in.Name), untried.Untried)
 	if ctx.Err() != nil {
 		return false
 	}
 	if lerr != nil && within.Err() != nil {
 		lerr = fmt.Errorf("list queue: no whole answer within %s: %w", listTime, lerr)
 	}
-	b.SetQueueTable(in.Name, pipeline.Listed(now, askedFor, table, counts, lerr))
+	b.SetQueueTable(in.Name, pipeline.Listed(now, askedFor, table, counts, untried, lerr))
 	switch {
 	case err == nil:
 	case lerr == nil:

@@ -4,10 +4,12 @@ package classify
 // texts are as commonly seen in logs and returned mail.
 var imtaRules = []entry{
 	// Looking up where mail goes.
+	{dnsFailure, "tcp active open & gethostbyname & try again", "TCP active open: Failed gethostbyname() on mx1.example.net, host not found, try again"},
 	{noSuchDomain, "tcp active open & gethostbyname & no such domain", "TCP active open: Failed gethostbyname() on mx1.example.net, no such domain (NXDOMAIN)"},
 	{noSuchDomain, "tcp active open & gethostbyname & not found", "TCP active open: Failed gethostbyname() on mx1.example.net, host/domain not found: no address"},
 	{noSuchDomain, "tcp active open & gethostbyname & illegal host domain name", "TCP active open: Failed gethostbyname() on mx1.example.net, illegal host/domain name found"},
 	{noSuchDomain, "tcp active open & gethostbyname & does not accept mail", "TCP active open: Failed gethostbyname() on example.net, domain does not accept mail (null MX)"},
+	{dnsFailure, "tcp active open & gethostbyname", "TCP active open: Failed gethostbyname() on mx1.example.net, errno = 2"},
 	{noSuchDomain, "no mx or a records", "No MX or A records found for example.net"},
 
 	// Connections, and what the operating system said.
@@ -17,7 +19,6 @@ var imtaRules = []entry{
 	{connectRefused, "tcp active open & refused", "TCP active open: Failed connect()    Error: connection refused"},
 	{unreachable, "tcp active open & no route", "TCP active open: Failed connect()    Error: no route to host"},
 	{unreachable, "tcp active open & unreachable", "TCP active open: Failed connect()    Error: network is unreachable"},
-	{dnsFailure, "tcp active open & gethostbyname", "TCP active open: Failed gethostbyname() on mx1.example.net, errno = 2"},
 	{unreachable, "tcp active open", "TCP active open: Failed connect()    Error: 5"},
 	{noSuchDomain, "illegal host domain name found", "Illegal host/domain name found"},
 	{dnsFailure, "temporary error returned by name server", "Temporary error returned by name server: retry"},

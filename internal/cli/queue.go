@@ -239,7 +239,7 @@ func (t *tool) readListing(f *queueFlags, keep func(mta.QueuedMessage) bool) (*l
 	limit := max(f.message.Limit, 1)
 	for m, err := range a.ReadList(text) {
 		if err != nil {
-			return nil, view.Advise(fmt.Errorf("%s: %w", f.from, err), "give the output of the mail server's own queue command; --mta says which it is")
+			return nil, noListing(f.from, err)
 		}
 		if len(only) > 0 && !only[m.Queue] {
 			continue

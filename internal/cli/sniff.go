@@ -90,33 +90,47 @@ func linesRead(p adapter.Parser, head string) (n int) {
 }
 
 // sniffListing gives the mail server that made a listing, and a reader that
-// begins where r did. Where none knows it, it is the first: its error says what is wrong.
+// begins where r did. Where none knows it the error says what each makes of it.
 func sniffListing(name string, r io.Reader) (string, io.Reader, error) {
 	head, err := io.ReadAll(io.LimitReader(r, sniffBytes))
 	if err != nil {
 		return "", nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	var list []string
+	var wrong []error
 	for _, a := range all.Adapters() {
-		if a.ReadList != nil && knowsListing(&a, head) {
+		if a.ReadList == nil {
+			continue
+		}
+		if err := notListing(&a, head); err != nil {
+			wrong = append(wrong, fmt.Errorf("as one of %s: %w", a.Name, err))
+		} else {
 			list = append(list, a.Name)
 		}
 	}
 	rest := io.MultiReader(bytes.NewReader(head), r)
 	switch len(list) {
 	case 0:
-		return all.Adapters()[0].Name, rest, nil
+		return "", nil, noListing(name, errors.Join(wrong...))
 	case 1:
 		return list[0], rest, nil
 	}
 	return "", nil, ambiguous(name, list)
 }
 
-// knowsListing reports whether an adapter reads a listing: its beginning
-// gives a message, or is the whole listing of an empty queue.
-func knowsListing(a *adapter.Adapter, head []byte) bool {
+// notListing gives what is wrong with a text as an adapter's listing; nil when
+// its beginning gives a message, or is the whole listing of an empty queue.
+func notListing(a *adapter.Adapter, head []byte) error {
 	for _, err := range a.ReadList(bytes.NewReader(head)) {
-		return err == nil || len(head) == sniffBytes && errors.Is(err, io.ErrUnexpectedEOF)
+		if len(head) == sniffBytes && errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		return err
 	}
-	return true
+	return nil
+}
+
+// noListing says that a text is not a queue's listing, or half of one.
+func noListing(name string, err error) error {
+	return view.Advise(fmt.Errorf("%s: %w", clean(name), err), "give the output of the mail server's own queue command; --mta says which it is")
 }

@@ -125,6 +125,9 @@ type Candidate struct {
 	// Of one family only the strongest is told, by Rank; of equals the one that is open already.
 	Family string
 	Rank   Rank
+	// Explains are the codes that may be folded into this one, of those that depend
+	// on its code; nil: all of them. A code may stand for more than one thing.
+	Explains []mta.FindingCode
 	// Explain fills in what costs something to look up: evidence from Facts,
 	// what was ruled out, advice. It is called when the finding opens or
 	// changes and now and then while it is open, within the step. nil: all is there.

@@ -312,6 +312,7 @@ func returnJobMissed(c *Case, in *Instance, s *mta.Condition) Candidate {
 	k.Severity, k.Confidence = mta.SeverityWarning, 0.95
 	k.Since = sinceOr(s.Since, c.Now)
 	k.DependsOn = []mta.FindingCode{mta.FindingJobControllerDown}
+	k.Explains = []mta.FindingCode{mta.FindingQueueOldMail} // nothing else waits for it
 	k.Title = "the return job" + whose(in.Name) + " did not run"
 	k.Cause = "the nightly job has not run for more than a day: undeliverable mail is not returned to its senders, and mail.log_current is not rotated."
 	k.Evidence = []mta.Evidence{{Text: s.Text, Lines: cutLines(s.Lines)}}
@@ -338,6 +339,7 @@ func daemonComplains(c *Case, in *Instance, s *mta.Condition) Candidate {
 	k.Severity, k.Confidence = mta.SeverityInfo, 0.8
 	k.Since = sinceOr(s.Since, c.Now)
 	k.DependsOn = []mta.FindingCode{mta.FindingJobControllerDown, mta.FindingDispatcherDown}
+	k.Explains = []mta.FindingCode{} // words in a log are not known to be the cause of anything
 	k.Title = log + whose(in.Name) + " tells of trouble"
 	if strings.HasPrefix(log, "job_controller") {
 		k.Title = log + whose(in.Name) + " has something in it; while all is well it is empty"

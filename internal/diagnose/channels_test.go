@@ -130,6 +130,7 @@ func TestChannels(t *testing.T) {
 		start    func(*channelHost)
 		change   func(*channelHost) // each step
 		minutes  int
+		hours    int             // of ordinary mail before, where a habit is needed
 		code     mta.FindingCode // "" is none at all
 		subject  string
 		severity mta.Severity
@@ -140,6 +141,8 @@ func TestChannels(t *testing.T) {
 		{name: "mail in the channel hold is no alarm", start: func(h *channelHost) { h.channels["hold"].messages = 4000 }},
 		{name: "one held file outside it is", start: func(h *channelHost) { h.heldFiles = 1 }, code: mta.FindingMailHeld, subject: "held", severity: mta.SeverityWarning,
 			words: []string{"1 message held (.HELD) outside the channel hold", "`imsimta qm held`", "`imsimta qm release`", "Received lines"}},
+		{name: "held mail that grows with what comes in is a loop", change: func(h *channelHost) { h.heldFiles++; h.arrivals, h.attempts = 20, 20 }, minutes: 3, hours: 7,
+			code: mta.FindingMailLoop, severity: mta.SeverityWarning, words: []string{"mail loops on imta", "more messages held (.HELD)", "`imsimta test -rewrite ADDRESS`"}},
 		{name: "an empty channel that is stopped", start: func(h *channelHost) {
 			*h.channels["tcp_local"] = level{}
 			h.f.states = []mta.Condition{{Kind: mta.ConditionQueueStopped, Subject: "tcp_local", Text: "the channel tcp_local is stopped"}}
@@ -187,7 +190,7 @@ func TestChannels(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newChannelHost()
-			for range 40 {
+			for range max(40, 360*tt.hours) {
 				h.step(nil)
 			}
 			if tt.start != nil {
@@ -237,6 +240,24 @@ func checkTold(t *testing.T, h *channelHost, code mta.FindingCode, subject strin
 	for _, w := range []string{"postfix", "Postfix", "deferred queue", without} {
 		if w != "" && strings.Contains(text, w) {
 			t.Errorf("it says %q:\n%s", w, text)
+		}
+	}
+}
+
+// What fails at an address of this host is ours; a channel to the own store is this host's too.
+func TestOwnService(t *testing.T) {
+	for _, tt := range []struct {
+		f    Failure
+		want bool
+	}{
+		{Failure{Destination: "example.net", Relay: "127.0.0.1"}, true},
+		{Failure{Destination: "example.net", Relay: "private/dovecot-lmtp"}, true},
+		{Failure{Destination: "ims-ms-daemon"}, true},
+		{Failure{Destination: "north.example", Relay: "127.20.0.11", Reply: "TCP active open: Failed connect() 127.20.0.11:2526"}, false},
+		{Failure{Destination: "a-daemon.example", Relay: "192.0.2.1"}, false},
+	} {
+		if got := ownService(&tt.f); got != tt.want {
+			t.Errorf("%+v: own is %v", tt.f, got)
 		}
 	}
 }

@@ -430,7 +430,8 @@ func causeOf(f *Failure) mta.Cause {
 }
 
 // ownService reports whether the failure is of a service of this host: a
-// unix socket, a loopback address.
+// unix socket, a loopback address. Further out than 127.0 loopback is where
+// practice has its remote sites.
 func ownService(f *Failure) bool {
 	if ownStore(f.Destination) {
 		return true
@@ -440,7 +441,7 @@ func ownService(f *Failure) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(f.Relay, "/") || strings.HasPrefix(f.Relay, "private/") || strings.HasPrefix(f.Relay, "127.")
+	return strings.HasPrefix(f.Relay, "/") || strings.HasPrefix(f.Relay, "private/") || strings.HasPrefix(f.Relay, "127.0.")
 }
 
 // ownStore reports whether a destination is a channel to this host's own

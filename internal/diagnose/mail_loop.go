@@ -16,7 +16,7 @@ func mailLoop(c *Case, in *Instance) []Candidate {
 	series, what := seriesOf("mta_delivery_attempts_total", "instance", in.Name, "cause", mta.CauseLoop.String()), "attempt"
 	if !ok {
 		if n, d, r, ok = loops(in, refused); !ok {
-			return nil
+			return atMostOne(heldLoop)(c, in)
 		}
 		from, series, what = refused, seriesOf("mta_rejects_total", "instance", in.Name, "cause", mta.CauseLoop.String()), "refusal"
 	}

@@ -120,7 +120,7 @@ func grownAt(c *Case, in *Instance) (string, mta.Cause) {
 			continue
 		}
 		all += now - want
-		if d.Name != otherDestinations && now-want > most {
+		if d.Name != otherDestinations && d.Name != "unknown" && now-want > most {
 			best, most = d, now-want
 		}
 	}

@@ -213,6 +213,10 @@ func Lasting(key string) bool {
 	return !finding && key != keySignal+"set" || finding && alert.IsPast(k)
 }
 
+// Learned reports whether a record of Flush is of what is normal, and not of
+// what was found.
+func Learned(key string) bool { return strings.HasPrefix(key, keySignal) }
+
 // Load takes back what Flush gave; what was learned is merged with what the
 // Engine has learned itself.
 func (e *Engine) Load(key string, value []byte) error {

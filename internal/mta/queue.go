@@ -36,8 +36,8 @@ const UnknownBytes int64 = -1
 type QueuedMessage struct {
 	QueueID    string            `json:"queue_id"`
 	Queue      string            `json:"queue"`
-	Arrived    time.Time         `json:"arrived"`
-	Size       int64             `json:"size"` // bytes, -1 when unknown
+	Arrived    time.Time         `json:"arrived,omitzero"` // zero when unknown
+	Size       int64             `json:"size"`             // bytes, -1 when unknown
 	Sender     string            `json:"sender"`
 	Recipients []QueuedRecipient `json:"recipients"`
 	Attempts   int               `json:"attempts,omitempty"` // deliveries tried so far, where the queue tells that

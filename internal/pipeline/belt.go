@@ -91,12 +91,25 @@ type QueueTable struct {
 	Until  time.Time    // how long it may stand for now
 	Failed string       // why there is no newer one
 	Since  time.Time    // Failed: since when
+	// Untried is when the oldest message without an attempt came, by queue.
+	// It means nothing for a server whose listing does not tell attempts.
+	Untried Arrivals
+}
+
+// Arrivals are moments by queue.
+type Arrivals map[string]time.Time
+
+// Untried takes a message of a listing in, when nobody has tried it.
+func (a Arrivals) Untried(m *mta.QueuedMessage) {
+	if at := a[m.Queue]; m.Attempts == 0 && !m.Arrived.IsZero() && (at.IsZero() || m.Arrived.Before(at)) {
+		a[m.Queue] = m.Arrived
+	}
 }
 
 // Listed makes the table of a listing that began at a moment and may stand
 // for now for a time; err is why there is none.
-func Listed(began time.Time, valid time.Duration, table qshape.Table, counts mta.Queue, err error) QueueTable {
-	t := QueueTable{Time: began, Until: began.Add(valid), Table: table, Counts: counts}
+func Listed(began time.Time, valid time.Duration, table qshape.Table, counts mta.Queue, untried Arrivals, err error) QueueTable {
+	t := QueueTable{Time: began, Until: began.Add(valid), Table: table, Counts: counts, Untried: untried}
 	if err != nil {
 		t.Failed = err.Error()
 	}
@@ -197,6 +210,9 @@ func (b *Belt) completed(instance string, queues []mta.QueueCount, now time.Time
 	queues = slices.Clone(queues)
 	for i := range queues {
 		q := &queues[i]
+		if u := q.Untried; u != nil && u.Messages > 0 && u.Oldest.IsZero() {
+			q.Untried = &mta.Untried{Messages: u.Messages, Oldest: t.Untried[q.Name]}
+		}
 		for _, l := range t.Counts.Queues {
 			if l.Name != q.Name || q.Messages == 0 || l.Messages == 0 {
 				continue
@@ -230,7 +246,7 @@ func (b *Belt) SetQueueTable(instance string, t QueueTable) {
 			t.Since = old.Since
 		}
 		if old != nil {
-			t.Time, t.Table, t.Counts, t.Until = old.Time, old.Table, old.Counts, old.Until
+			t.Time, t.Table, t.Counts, t.Until, t.Untried = old.Time, old.Table, old.Counts, old.Until, old.Untried
 		}
 	}
 	b.shapes[instance] = &t

@@ -19,7 +19,7 @@ type conditions struct {
 // conditionsEvery is how often they are read, conditionsStand how long they
 // stand for now.
 const (
-	conditionsEvery = 30 * time.Second
+	conditionsEvery = 20 * time.Second
 	conditionsStand = 2 * time.Minute
 	conditionsTime  = 10 * time.Second // that reading them may take
 )

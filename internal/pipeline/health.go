@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -117,6 +118,27 @@ func (s *source) health(now time.Time) *mta.BlindSpot {
 		return s.lost
 	}
 	return nil
+}
+
+// BlindDetection is the source of the blind spot that Detected makes.
+const BlindDetection = "detection"
+
+// Detected takes how looking for mail servers ended. What could not be looked
+// at is a blind spot until a later try ends well: a server that the
+// configuration names must not be missing without a word.
+func (b *Belt) Detected(at time.Time, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil {
+		delete(b.elsewhere, BlindDetection)
+		return
+	}
+	if old := b.elsewhere[BlindDetection]; len(old) > 0 {
+		at = old[0].Since
+	}
+	b.elsewhere[BlindDetection] = []mta.BlindSpot{{Source: BlindDetection, Kind: mta.BlindFailing, Since: at,
+		Text:   "not every mail server could be looked at: " + strings.ReplaceAll(err.Error(), "\n", "; "),
+		Advice: "see that the directories under `instances:` in the configuration file are right, and that mtawatch may read them"}}
 }
 
 // blindSpots lists everything that mtawatch should see and does not.

@@ -85,7 +85,7 @@ func TestServerOfChannels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.SetQueueTable(in.Name, Listed(now, time.Minute, table, counts, nil))
+	b.SetQueueTable(in.Name, Listed(now, time.Minute, table, counts, nil, nil))
 	b.SetConnections(mta.Connections{Time: now, Ports: []mta.PortTable{{Port: 2525, Listening: true}}})
 	b.SetConditions(in.Name, now, []mta.Condition{{Kind: mta.ConditionReturnJobMissed, Text: "it did not run"}}, nil)
 

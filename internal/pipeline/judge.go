@@ -330,8 +330,9 @@ func (b *Belt) WantReach() []string {
 	return list
 }
 
-// Learn stores what an engine makes of readings, as a daemon that had watched
+// Learn stores what an engine learns of readings, as a daemon that had watched
 // them would have: a belt that is restored from db then knows what is normal.
+// What was found in them is not kept.
 // Only the zone and the interval of cfg are used.
 func Learn(ctx context.Context, db StateStore, cfg Config, readings iter.Seq[mta.Reading]) error {
 	e := judge.New(judge.Config{Location: cfg.Location, Step: cfg.Interval})
@@ -342,7 +343,11 @@ func Learn(ctx context.Context, db StateStore, cfg Config, readings iter.Seq[mta
 		}
 	}
 	batch := new(state.Batch)
-	e.Flush(func(k string, v []byte) { batch.Put(BucketJudge, k, v) }, func(string) {})
+	e.Flush(func(k string, v []byte) {
+		if judge.Learned(k) {
+			batch.Put(BucketJudge, k, v)
+		}
+	}, func(string) {})
 	if err := db.Commit(ctx, batch); err != nil {
 		return fmt.Errorf("store what was learned: %w", err)
 	}

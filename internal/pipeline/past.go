@@ -260,7 +260,7 @@ var outcomes = [...]string{"parsed", "ignored", "unknown", "malformed"}
 const lookThrough = 1000
 
 func (b *Belt) pastQueue(in *pastInstance, at time.Time) {
-	if at.Before(in.from) || in.from.IsZero() {
+	if at.Before(in.from) || in.from.IsZero() || !b.tracker.Joins(in.name) {
 		return
 	}
 	if in.looked--; in.looked <= 0 {

@@ -158,6 +158,9 @@ func (r *runner) redetect(ctx context.Context) error {
 // there before and is not found now is kept: it went down, and that is news.
 func (r *runner) detect(ctx context.Context) error {
 	found, err := r.Detect(ctx)
+	if ctx.Err() == nil {
+		r.Belt.Detected(time.Now(), err)
+	}
 	r.instances = merge(r.instances, named(found))
 	r.Belt.SetInstances(r.instances)
 	now := time.Now()

@@ -51,7 +51,8 @@ func (r *runner) listQueue(ctx context.Context, name string) error {
 
 func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapter) {
 	now := time.Now()
-	see := []func(*mta.QueuedMessage){r.Belt.Filler(in.Name)}
+	untried := make(Arrivals)
+	see := []func(*mta.QueuedMessage){r.Belt.Filler(in.Name), untried.Untried}
 	end := func(time.Time, error) {}
 	if r.Listing != nil {
 		var add func(mta.QueuedMessage)
@@ -63,7 +64,7 @@ func (r *runner) listOnce(ctx context.Context, in mta.Instance, a *adapter.Adapt
 		return
 	}
 	valid := 2*max(r.ListEvery, time.Duration(float64(time.Since(now))/r.ListShare)) + time.Minute
-	t := Listed(now, valid, table, counts, err)
+	t := Listed(now, valid, table, counts, untried, err)
 	end(t.Until, err)
 	r.Belt.SetQueueTable(in.Name, t)
 	_, cerr := sample.Count(ctx, r.Machine, a, in, now)

@@ -77,12 +77,22 @@ func TestBehindIsUnknown(t *testing.T) {
 // listing while that stands.
 func TestListingCompletesCount(t *testing.T) {
 	b := newBelt(t, nil, nil)
-	b.SetQueue(mta.Queue{Time: noon, Instance: "postfix", Queues: []mta.QueueCount{{Name: "deferred", Messages: 7, Bytes: mta.UnknownBytes}, {Name: "active", Bytes: 0}}}, time.Hour)
+	b.SetQueue(mta.Queue{Time: noon, Instance: "postfix", Queues: []mta.QueueCount{{Name: "deferred", Messages: 7, Bytes: mta.UnknownBytes},
+		{Name: "active", Bytes: 0}, {Name: "tcp_local", Messages: 9, Untried: &mta.Untried{Messages: 8}}}}, time.Hour)
+	untried := make(Arrivals)
+	for _, m := range []mta.QueuedMessage{{Queue: "tcp_local", Arrived: noon.Add(-time.Minute)}, {Queue: "tcp_local", Arrived: noon.Add(-time.Hour)}, {Queue: "tcp_local"},
+		{Queue: "tcp_local", Arrived: noon.Add(-2 * time.Hour), Attempts: 1}, {Queue: "deferred", Arrived: noon.Add(-time.Hour)}} {
+		untried.Untried(&m)
+	}
 	list := Listed(noon, time.Minute, qshape.New(10).Table(noon),
-		mta.Queue{Queues: []mta.QueueCount{{Name: "deferred", Messages: 6, Bytes: 6000, Oldest: noon.Add(-time.Hour)}}}, nil)
+		mta.Queue{Queues: []mta.QueueCount{{Name: "deferred", Messages: 6, Bytes: 6000, Oldest: noon.Add(-time.Hour)}}}, untried, nil)
 	b.SetQueueTable("postfix", list)
 	wantMetric(t, b, noon, 6000, "mta_queue_bytes", `queue="deferred"`)
 	wantMetric(t, b, noon, 3600, "mta_queue_oldest_age_seconds", `queue="deferred"`)
+	wantMetric(t, b, noon, 3600, "mta_queue_untried_oldest_age_seconds", `queue="tcp_local"`)
+	if _, found := metric(b, noon, "mta_queue_untried_messages", `queue="deferred"`); found {
+		t.Error("untried mail of a server that does not tell of it")
+	}
 	if _, found := metric(b, noon.Add(2*time.Minute), "mta_queue_bytes", `queue="deferred"`); found {
 		t.Error("an old listing still tells the bytes")
 	}

@@ -145,10 +145,21 @@ const retryStore = 5 * time.Second
 const ahead = 5 * time.Minute
 
 func (b *Belt) newParser(s *source) (adapter.Parser, error) {
+	var list []adapter.Parser
 	for i := range b.cfg.Adapters {
-		if a := &b.cfg.Adapters[i]; a.Name == s.mta {
-			return a.Parser(adapter.ParserConfig{Instances: s.instances, Location: b.cfg.Location, Year: b.cfg.Year}), nil
+		a := &b.cfg.Adapters[i]
+		var own []mta.Instance
+		for _, in := range s.instances {
+			if in.MTA == a.Name {
+				own = append(own, in)
+			}
 		}
+		if a.Name == s.mta || len(own) > 0 {
+			list = append(list, a.Parser(adapter.ParserConfig{Instances: own, Location: b.cfg.Location, Year: b.cfg.Year}))
+		}
+	}
+	if len(list) > 0 {
+		return adapter.Shared(list), nil
 	}
 	return nil, fmt.Errorf("read %s: no adapter for MTA %q", s.name, s.mta)
 }

@@ -75,7 +75,7 @@ func totals(queues []mta.QueueCount) (messages, bytes *int64) {
 
 // logQueue is the queue as the log alone tells it; nil when no log is read.
 func (b *Belt) logQueue(in mta.Instance) *view.LogQueue {
-	if len(in.Logs) == 0 {
+	if len(in.Logs) == 0 || !b.tracker.Joins(in.Name) {
 		return nil
 	}
 	d, oldest := b.tracker.Depth(in.Name)

@@ -52,6 +52,32 @@ func apply(tr *Tracker, events ...*mta.Event) (list []told) {
 	return list
 }
 
+// TestCauseOfSilence: a failure of which the line gives no reason is no success.
+func TestCauseOfSilence(t *testing.T) {
+	c := classify.New()
+	for _, tt := range []struct {
+		name string
+		e    *mta.Event
+		want mta.Cause
+	}{
+		{"put off", line(0, mta.KindDelivery, "a", "b@example.net", status(mta.StatusDeferred, "")), mta.CauseOther},
+		{"failed", line(0, mta.KindDelivery, "a", "b@example.net", status(mta.StatusBounced, "")), mta.CauseOther},
+		{"too old", line(0, mta.KindDelivery, "a", "b@example.net", status(mta.StatusExpired, "")), mta.CauseExpired},
+		{"delivered", line(0, mta.KindDelivery, "a", "b@example.net", status(mta.StatusSent, "")), mta.CauseNone},
+		{"refused", line(0, mta.KindReject, "", "b@example.net"), mta.CauseOther},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Cause(c, tt.e); got != tt.want {
+				t.Errorf("by itself %v, want %v", got, tt.want)
+			}
+			New(Config{}, c).Apply(tt.e)
+			if tt.e.Cause != tt.want {
+				t.Errorf("counted as %v, want %v", tt.e.Cause, tt.want)
+			}
+		})
+	}
+}
+
 func TestPerRecipient(t *testing.T) {
 	const s = time.Second
 	accepted, more := told{Received: true, Recipient: true, First: true}, told{Recipient: true}
@@ -147,6 +173,21 @@ func TestChannelsAndWaits(t *testing.T) {
 	again.ChannelCounts("imta", func(name string, n, untried int64) { counts[name] = [2]int64{n, untried} })
 	if diff := cmp.Diff(map[string][2]int64{"tcp_local": {1, 0}, "ims-ms": {1, 1}}, counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
+// A log that names mail without any id does not tell what the queue holds.
+func TestJoins(t *testing.T) {
+	tr := New(Config{}, classify.New())
+	if !tr.Joins("imta") {
+		t.Error("before the first line the log is said to join nothing")
+	}
+	apply(tr, line(0, mta.KindReceived, "", "b@example.net"), line(1, mta.KindDelivery, "", "b@example.net", sent))
+	if tr.Joins("imta") {
+		t.Error("mail without an id is said to be joined")
+	}
+	if apply(tr, line(2, mta.KindReceived, "id", "b@example.net")); !tr.Joins("imta") {
+		t.Error("mail with an id is said not to be joined")
 	}
 }
 

@@ -33,6 +33,13 @@ func (t *Tracker) Counts(instance string) Depth {
 	return Depth{}
 }
 
+// Joins reports whether the log of an instance tells what its queue holds: it
+// does not where it names mail without any id.
+func (t *Tracker) Joins(instance string) bool {
+	s := t.shops[instance]
+	return s == nil || s.joined || !s.loose
+}
+
 // Queue gives the queue of an instance by queues, with the oldest message of
 // each. It looks at every open message.
 func (t *Tracker) Queue(instance string) QueueDepth {

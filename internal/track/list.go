@@ -15,6 +15,7 @@ func (t *Tracker) add(e *mta.Event) *message {
 	t.makeRoom(e.Time.UnixNano())
 	m := t.alloc()
 	m.shop = t.shopOf(e.Instance)
+	m.shop.joined = true
 	m.id.set(e.QueueID)
 	t.link(m)
 	t.found = m

@@ -18,6 +18,7 @@
 package track
 
 import (
+	"cmp"
 	"hash/maphash"
 	"strings"
 	"time"
@@ -79,6 +80,8 @@ type shop struct {
 	// end it when its client is lost in the middle.
 	sessions map[int32]*message
 
+	loose        bool           // mail without a queue id was received
+	joined       bool           // a message with one was
 	perRecipient bool           // a line for each recipient, none for a message's end
 	early        map[string]int // recipients that were done before the line of their arrival, by queue id
 	channels     []channel      // its queues, where it has several of its own
@@ -163,6 +166,7 @@ func (t *Tracker) Apply(e *mta.Event) Fact {
 		switch {
 		case e.QueueID == "": // there is nothing to join
 			f.Received, f.Recipient, f.First = true, e.PerRecipient, e.PerRecipient
+			t.shopOf(e.Instance).loose = true
 			f.Client, f.Account = e.Client.IP, e.SASLUser
 		case e.PerRecipient:
 			t.recipient(e, &f)
@@ -433,7 +437,8 @@ func (t *Tracker) undefer(m *message) {
 }
 
 // Cause names the cause of one event by its own line alone, as Apply does:
-// for deliveries that were not sent, and for rejects.
+// for deliveries that were not sent, and for rejects. Where the line tells no
+// reason it is mta.CauseOther: none is only what was sent.
 func Cause(c *classify.Classifier, e *mta.Event) mta.Cause {
 	switch {
 	case e.Kind == mta.KindDelivery && (e.Status == mta.StatusDeferred || e.Status == mta.StatusBounced || e.Status == mta.StatusExpired):
@@ -444,5 +449,5 @@ func Cause(c *classify.Classifier, e *mta.Event) mta.Cause {
 	if e.Status == mta.StatusExpired {
 		return mta.CauseExpired
 	}
-	return c.Cause(e.Reply, e.DSN, int(e.Code))
+	return cmp.Or(c.Cause(e.Reply, e.DSN, int(e.Code)), mta.CauseOther)
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,7 +20,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	run := func() { os.Exit(cli.Main(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+	run := func() {
+		// The path by which a program of the practice MTA was started tells it
+		// whose it is; testscript leaves only the name.
+		if b, err := os.ReadFile("/proc/self/cmdline"); err == nil {
+			os.Args[0], _, _ = strings.Cut(string(b), "\x00")
+		}
+		os.Exit(cli.Main(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr))
+	}
 	commands := map[string]func(){"mtawatch": run}
 	for _, program := range site.Programs() { // the practice MTA runs the one binary under these names
 		commands[program] = run

@@ -1,6 +1,7 @@
 package imta
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,12 +82,33 @@ func at(ctx context.Context, h adapter.Host, base string) (mta.Instance, error) 
 		return mta.Instance{}, fmt.Errorf("look for an MTA in %s: give the absolute path of its base directory", base)
 	}
 	procs, err := h.Processes(ctx)
-	in, err := describe(ctx, h, path.Clean(base), procs, err)
+	in, err := describe(ctx, h, asShown(h, path.Clean(base), procs), procs, err)
 	if err != nil {
 		return mta.Instance{}, err
 	}
 	in.Name = "imta"
 	return in, nil
+}
+
+// asShown gives a base as its running processes show it, where a symbolic
+// link leads from the one name to the other: by that they are known.
+func asShown(h adapter.Host, base string, procs []mta.Process) string {
+	real, other := realPath(h, base), ""
+	for i := range procs {
+		name, bases := program(&procs[i])
+		if name != "dispatcher" && name != "job_controller" {
+			continue
+		}
+		for _, b := range bases {
+			switch {
+			case b == base:
+				return base
+			case realPath(h, b) == real:
+				other = b
+			}
+		}
+	}
+	return cmp.Or(other, base)
 }
 
 // stranger is a base that only another user's process shows.

@@ -101,6 +101,30 @@ func TestAt(t *testing.T) {
 	}
 }
 
+// TestAtLink: a base that is named by a symbolic link is the one that its
+// processes show.
+func TestAtLink(t *testing.T) {
+	const files = "-- file/srv/ms/config/imta.cnf --\n-- link/opt/ms --\n../srv/ms\n"
+	for _, tt := range []struct{ name, exe, want string }{
+		{"by the link", "/opt/ms/lib/dispatcher", "/opt/ms"},
+		{"by the place", "/srv/ms/lib/dispatcher", "/srv/ms"},
+		{"another's", "/other/lib/dispatcher", "/opt/ms"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, err := adaptertest.NewHost(txtar.Parse([]byte(files + `-- proc --
+{"pid":21,"ppid":1,"name":"dispatcher","exe":"` + tt.exe + `","args":["<DISPATCHER>"],"state":"S"}
+`)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, err := at(t.Context(), h, "/opt/ms")
+			if err != nil || in.BaseDir != tt.want || in.Running != (tt.name != "another's") {
+				t.Errorf("base %q, running %v, %v; want %q", in.BaseDir, in.Running, err, tt.want)
+			}
+		})
+	}
+}
+
 // disk is a machine with one directory.
 type disk struct {
 	adapter.Host

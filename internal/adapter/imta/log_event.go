@@ -223,7 +223,7 @@ func appendHeld(dst []mta.Event, n int) []mta.Event {
 	dst, h := mta.Extend(dst)
 	e := &dst[n]
 	h.Time, h.Instance, h.Program, h.PID = e.Time, e.Instance, e.Program, e.PID
-	h.Kind, h.Action, h.QueueID, h.Reason = mta.KindHeld, mta.ActionHeld, e.QueueID, "held file"
+	h.Kind, h.Action, h.QueueID, h.Reason = mta.KindHeld, mta.ActionHeld, e.QueueID, "its file is named .HELD"
 	return dst
 }
 

@@ -127,7 +127,17 @@ func (r *record) setHead(s string, words []word, code int) error {
 	default:
 		return adapter.Malformed("channel", s)
 	}
+	r.node, r.sc, r.dc = bare(r.node), bare(r.sc), bare(r.dc)
 	return nil
+}
+
+// bare takes away the length before a name, where LOG_FORMAT 3 gives names
+// one: that they are fields of variable length is not documented.
+func bare(s string) string {
+	if v, rest, ok := cutCounted(s); ok && rest == "" {
+		return v
+	}
+	return s
 }
 
 // nodeFirst reports whether two words before the code are a node and a source
@@ -159,25 +169,23 @@ func (r *record) readFields(s string) {
 			r.noFrom = true
 			break
 		}
-		r.so = s[:n]
-		s = afterBlank(s[n:])
+		n = senderEnd(s, n)
+		r.so = unbracketed(s[:n])
+		s = strings.TrimLeft(s[n:], " ") // an extra blank is an empty original recipient
 	}
 	if n := addressEnd(s); isTyped(s[:n]) || s[:n] == "<>" {
 		if s[:n] != "<>" {
 			r.od = s[:n]
 		}
 		s = strings.TrimLeft(s[n:], " ")
-	} else {
-		s = strings.TrimLeft(s, " ")
 	}
 	if r.ac[0] == 'B' {
 		r.readCommand(s)
 		return
 	}
 	n := addressEnd(s)
-	if r.de = s[:n]; r.de == "<>" {
-		r.de = ""
-	} else if _, _, isFile := queueFile(r.de); isFile && strings.IndexByte(r.de, '/') >= 0 {
+	r.de = unbracketed(s[:n])
+	if _, _, isFile := queueFile(r.de); isFile && strings.IndexByte(r.de, '/') >= 0 {
 		r.de, n = "", 0
 	}
 	r.readOptional(strings.TrimLeft(s[n:], " "))
@@ -192,14 +200,6 @@ func (r *record) readCommand(s string) {
 		return
 	}
 	r.de, r.di = strings.TrimRight(s[:at], " "), s[at:]
-}
-
-// afterBlank passes over one blank.
-func afterBlank(s string) string {
-	if s != "" && s[0] == ' ' {
-		return s[1:]
-	}
-	return s
 }
 
 // addressEnd gives the length of the address that s begins with: it ends at a
@@ -229,6 +229,32 @@ func addressEnd(s string) int {
 		return end
 	}
 	return len(s)
+}
+
+// senderEnd gives the length of the sender that s begins with, the first n
+// bytes of which end at a blank. A local part with blanks may come without
+// quotes; it is known by the original recipient behind the one "@" word.
+func senderEnd(s string, n int) int {
+	const mark, longest = " rfc822;", 320
+	if strings.IndexByte(s[:n], '@') >= 0 {
+		return n
+	}
+	end := strings.Index(s[:min(len(s), longest)], mark)
+	if end <= n {
+		return n
+	}
+	if last := strings.LastIndexByte(s[:end], ' '); strings.IndexByte(s[:end], '@') > last {
+		return end
+	}
+	return n
+}
+
+// unbracketed takes away the angle brackets around an address.
+func unbracketed(s string) string {
+	if n := len(s); n > 1 && s[0] == '<' && s[n-1] == '>' {
+		return s[1 : n-1]
+	}
+	return s
 }
 
 // isTyped reports whether a word has the form of an original recipient:

@@ -112,7 +112,7 @@ func (p *program) complain(format string, args ...any) {
 func (p *program) one(ctx context.Context, thread int, name string) jobs.Result {
 	busy := jobs.Result{State: jobs.Busy}
 	e, err := p.queue.Stat(name)
-	if err != nil || e.Held || ctx.Err() != nil {
+	if err != nil || e.Held {
 		return busy
 	}
 	m, err := p.queue.Lock(e)

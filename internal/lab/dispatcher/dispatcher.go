@@ -23,8 +23,7 @@ import (
 )
 
 // Main is the program dispatcher of the base directory that its path lies in.
-// -port makes it listen there instead of on the first port of the first
-// service. SIGHUP reads dispatcher.cnf anew; SIGTERM lets the sessions end and
+// -port makes it serve the first service there and nothing else. SIGHUP reads dispatcher.cnf anew; SIGTERM lets the sessions end and
 // takes no more, a second one ends them.
 func Main(ctx context.Context, args []string, _ io.Reader, _, stderr io.Writer) int {
 	flags := flag.NewFlagSet("dispatcher", flag.ContinueOnError)
@@ -47,7 +46,7 @@ func Main(ctx context.Context, args []string, _ io.Reader, _, stderr io.Writer) 
 // Config says what a dispatcher works on.
 type Config struct {
 	Site *site.Site
-	Port int // instead of the first port of the first service; 0: as configured
+	Port int // serve the first service there, and nothing else; 0: as configured
 }
 
 // Dispatcher accepts the connections of all services of a site.
@@ -102,19 +101,30 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		d.end()
 		close(done)
 	}()
+	var enough <-chan time.Time
 	for {
 		select {
 		case <-done:
 			d.log.line(levelNotice, "dispatcher stopped")
 			return nil
 		case sig := <-signals:
-			if sig != syscall.SIGHUP {
+			if sig != syscall.SIGHUP && enough == nil {
 				d.log.line(levelWarning, "dispatcher ends its processes: a second %s", sig)
-				for _, v := range d.services {
-					v.pool.kill()
-				}
+				d.signal(syscall.SIGTERM)
+				enough = time.After(lastWords)
 			}
+		case <-enough:
+			d.signal(syscall.SIGKILL)
 		}
+	}
+}
+
+// lastWords is how long processes have for what they are in when they must end.
+const lastWords = 2 * time.Second
+
+func (d *Dispatcher) signal(sig syscall.Signal) {
+	for _, v := range d.services {
+		v.pool.signal(sig)
 	}
 }
 
@@ -161,8 +171,11 @@ func (d *Dispatcher) apply(s *site.Site) error {
 	var errs []error
 	wanted := map[string]bool{}
 	for i, conf := range s.Services {
-		if i == 0 && d.config.Port != 0 {
-			conf.Ports = append([]int{d.config.Port}, conf.Ports[1:]...)
+		if d.config.Port != 0 {
+			if i > 0 {
+				break
+			}
+			conf.Ports = []int{d.config.Port}
 		}
 		wanted[conf.Name] = true
 		v := d.services[conf.Name]

@@ -20,6 +20,7 @@ import (
 const (
 	msgConnection = 'C' // to the worker, with the socket of a client
 	msgEnded      = 'E' // from the worker: a session has ended
+	msgClosing    = 'X' // from the worker: it takes no more
 )
 
 // inboxFD is where a worker finds its end of the pair.
@@ -141,8 +142,12 @@ func (b *Inbox) ended() { _, _ = b.conn.Write([]byte{msgEnded}) }
 // Wait returns when all sessions have ended. Accept must not run any more.
 func (b *Inbox) Wait() { b.sessions.Wait() }
 
-// Close ends Accept.
-func (b *Inbox) Close() error { return b.conn.Close() }
+// Close ends Accept, once what is in the inbox has been taken: the dispatcher
+// can put no more into it.
+func (b *Inbox) Close() error {
+	_, _ = b.conn.Write([]byte{msgClosing}) // to who may be gone
+	return b.conn.CloseRead()
+}
 
 // Addr is the inbox's own.
 func (b *Inbox) Addr() net.Addr { return b.conn.LocalAddr() }

@@ -199,18 +199,22 @@ func (p *pool) follow(w *worker) {
 		if n == 0 || err != nil {
 			break
 		}
-		if buf[0] != msgEnded {
-			continue
-		}
 		p.mu.Lock()
-		if w.clients > 0 {
-			w.clients--
-			p.clients--
+		switch buf[0] {
+		case msgClosing: // MAX_SHUTDOWN or not
+			if w.retired == "" {
+				p.relieve(w, "its own wish")
+			}
+		case msgEnded:
+			if w.clients > 0 {
+				w.clients--
+				p.clients--
+			}
+			if w.clients == 0 {
+				w.idle = time.Now()
+			}
+			p.room.Broadcast()
 		}
-		if w.clients == 0 {
-			w.idle = time.Now()
-		}
-		p.room.Broadcast()
 		p.mu.Unlock()
 	}
 	err := w.cmd.Wait()
@@ -256,9 +260,12 @@ func (p *pool) buried(w *worker, err error) {
 
 // retire lets a worker drain, unless MAX_SHUTDOWN others do; then it goes on.
 func (p *pool) retire(w *worker, why string) {
-	if w.retired != "" || p.draining() >= p.service.MaxShutdown && !p.closing {
-		return
+	if w.retired == "" && (p.draining() < p.service.MaxShutdown || p.closing) {
+		p.relieve(w, why)
 	}
+}
+
+func (p *pool) relieve(w *worker, why string) {
 	w.retired = why
 	p.log.line(levelNotice, "process %s takes no more connections: %s; %d are open, %d served", w.name, why, w.clients, w.served)
 	_ = w.outbox.CloseWrite() // what it has not taken yet comes before the end
@@ -307,11 +314,11 @@ func (p *pool) close() {
 
 func (p *pool) wait() { p.running.Wait() }
 
-// kill ends the workers with their sessions.
-func (p *pool) kill() {
+// signal sends one to each worker.
+func (p *pool) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range p.workers {
-		_ = w.cmd.Process.Kill() // it may have just ended
+		_ = w.cmd.Process.Signal(sig) // it may have just ended
 	}
 }

@@ -51,10 +51,11 @@ func killed(s *Scene, name string) error {
 // secondDispatcher starts another dispatcher of the same MTA, on a port that
 // is free.
 func secondDispatcher(s *Scene) error {
-	port, err := stage.FreePort(s.Stage.Ports.SMTP + 1000)
+	port, held, err := stage.FreePort(s.Stage.Ports.SMTP + 1000)
 	if err != nil {
 		return err
 	}
+	s.Undo(held.Close)
 	var out bytes.Buffer
 	p, err := stage.StartChild(s.Stage.Command(&out, stage.Dispatcher, "-port", strconv.Itoa(port)))
 	if err != nil {

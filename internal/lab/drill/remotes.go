@@ -44,7 +44,7 @@ func remoteDrills() []Drill {
 }
 
 // replyBlocked is what a site says that refuses us by a blocklist.
-const replyBlocked = "554 5.7.1 Service unavailable; Client host [127.0.0.1] blocked using dnsbl.example.org; see http://dnsbl.example.org/lookup"
+const replyBlocked = "554 5.7.1 Service unavailable; Client host [203.0.113.25] blocked using dnsbl.example.org; see http://dnsbl.example.org/lookup"
 
 // throttling is how a large provider refuses too much from one address.
 func throttling() []world.Manner {

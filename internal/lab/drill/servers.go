@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -37,8 +38,17 @@ func serverDrills() []Drill {
 		{
 			Expect: Expect{Name: "server-overage", Codes: []mta.FindingCode{mta.FindingServerProcessOverage}, Limit: inAWhile},
 			Text:   "server processes may live for 30 s, and a client never lets go of one",
-			Adjust: func(s *site.Settings) { s.Services[0].MaxLifeTime = 30 * time.Second },
-			Begin:  neverLetGo,
+			Adjust: func(s *site.Settings) {
+				for i := range s.Services { // whose a process is cannot be seen: the longest lifetime counts
+					s.Services[i].MaxLifeTime = 30 * time.Second
+				}
+			},
+			Begin: neverLetGo,
+		},
+		{
+			Expect: Expect{Name: "mailbox-busy", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, Limit: inAWhile},
+			Text:   "the store is locked: every mailbox is busy",
+			Begin:  lockStore, Evidence: logged("Mailbox is busy"),
 		},
 		{
 			Expect: Expect{Name: "return-job-missed", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, Limit: inAWhile},
@@ -114,6 +124,22 @@ func neverLetGo(s *Scene) error {
 			c.Close()
 		}
 	})
+	return nil
+}
+
+// lockStore locks every user's mailbox, as a backup that hangs does.
+func lockStore(s *Scene) error {
+	list, err := os.ReadDir(s.Stage.Site.StoreDir())
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		name := filepath.Join(s.Stage.Site.StoreDir(), d.Name(), "lock")
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			return err
+		}
+		s.Undo(func() error { return os.Remove(name) })
+	}
 	return nil
 }
 

@@ -8,7 +8,11 @@ import (
 // What the machine of a practice MTA shows between two letters.
 const (
 	openMean    = 0.12                   // sessions open per session in 10 s, at a moment: each stays a second or so
-	remembered  = 60 * time.Second       // the kernel remembers a closed connection so long
+	remembered  = 60 * time.Second       // the kernel remembers a closed connection so long,
+	serverEnds  = 0.55                   // if the server closed it first
+	servers     = 2                      // processes: one of each service
+	draining    = 1.3                    // server processes that end with their last session, in the mean
+	overflows   = 2.5                    // of the deaf site's accept queue in 10 s
 	capacity    = 100                    // sessions that a service holds
 	insideAddrs = 24                     // addresses of users here
 	outAddrs    = 60                     // addresses of others
@@ -28,6 +32,9 @@ func (m *model) connections(at time.Time, sessions [2]int) {
 			addrs = insideAddrs
 		}
 		for range n {
+			if m.r.Float64() > serverEnds {
+				continue
+			}
 			m.closed = append(m.closed, client{at, i, m.r.IntN(addrs)})
 		}
 	}
@@ -64,7 +71,7 @@ func (m *model) connections(at time.Time, sessions [2]int) {
 		m.gauge1(capacity, "mta_accept_queue_limit", "port", number)
 		m.gauge1(capacity, "mta_inbound_capacity", "port", number)
 	}
-	m.host(true, 0, "mta_accept_overflows_total")
+	m.host(true, float64(m.poisson(overflows)), "mta_accept_overflows_total")
 	m.host(true, 0, "mta_syncookies_sent_total")
 }
 
@@ -72,14 +79,14 @@ func (m *model) connections(at time.Time, sessions [2]int) {
 // after so many connections, deliverers while there is something to deliver.
 func (m *model) daemons(at time.Time, letters int) {
 	age := m.ages["server"] + Step
-	if m.r.Float64() < float64(letters)/100 { // MAX_LIFE_CONNS
-		age = time.Duration(m.r.Float64() * float64(Step))
+	if m.r.Float64() < float64(letters)/3/100 { // MAX_LIFE_CONNS of the service that has less to do
+		age = time.Duration((0.3 + 0.3*m.r.Float64()) * float64(age)) // the next oldest
 	}
 	m.ages["server"] = age
-	deliverers := 1 + min(4, m.poisson(float64(letters)/6))
-	for role, n := range map[string]float64{"dispatcher": 1, "job-controller": 1, "smtp-server": float64(2 + min(1, m.poisson(0.1))), "delivery": float64(deliverers)} {
-		m.gauge1(n, "mta_processes", "role", role)
-	}
+	m.gauge1(1, "mta_processes", "role", "dispatcher")
+	m.gauge1(1, "mta_processes", "role", "job-controller")
+	m.gauge1(float64(servers+min(3, m.poisson(draining))), "mta_processes", "role", "smtp-server")
+	m.gauge1(float64(2+min(2, m.poisson(0.1))), "mta_processes", "role", "delivery") // one for each channel that has mail
 	for _, role := range [...]string{"dispatcher", "job-controller"} {
 		m.gauge1(float64(m.start.Unix()), "mta_process_start_time_seconds", "role", role)
 		m.add1(0, "mta_process_restarts_total", "role", role)
@@ -107,14 +114,19 @@ func (m *model) queues(at time.Time) {
 		oldest = 0.2
 	}
 	by := map[string]float64{}
+	hung := 0.1 * untried // age of the oldest untried
 	for i := range m.waiting {
 		d := &m.waiting[i]
 		n++
+		if age := at.Sub(d.arrived); age < d.hangs {
+			untried++
+			hung = max(hung, age.Seconds())
+		}
 		bytes += d.size + headerSize
 		oldest = max(oldest, at.Sub(d.arrived).Seconds())
 		by[d.site.Domain()]++
 	}
-	m.queue("tcp_local", n, bytes, oldest, untried, untried*0.1)
+	m.queue("tcp_local", n, bytes, oldest, untried, hung)
 	for domain, n := range by {
 		m.gauge2(n, "mta_queue_destination_messages", "destination", domain, "age", "5m")
 	}

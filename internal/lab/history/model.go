@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/lab/site"
 	"github.com/mtawatch/mtawatch/internal/lab/stage"
 	"github.com/mtawatch/mtawatch/internal/lab/world"
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -37,6 +38,7 @@ type deferred struct {
 	due      time.Time
 	attempts int
 	size     float64
+	hangs    time.Duration // that its first attempt takes to fail: until then it is untried
 }
 
 // client is one connection that was closed.
@@ -128,7 +130,7 @@ func (m *model) tried(destination string, status mta.Status, cause mta.Cause) {
 
 // store delivers to a user here.
 func (m *model) store(float64) {
-	m.tried(stage.Domain, mta.StatusSent, mta.CauseNone)
+	m.tried(site.StoreHost, mta.StatusSent, mta.CauseNone)
 	m.delay(0.05)
 }
 
@@ -145,7 +147,9 @@ func (m *model) send(d *deferred, at time.Time) {
 	case mta.StatusDeferred:
 		steps := stage.Backoff()
 		wait := steps[min(d.attempts, len(steps)-1)]
-		d.attempts++
+		if d.attempts++; d.attempts == 1 {
+			d.hangs = hangs(cause)
+		}
 		d.due = at.Add(wait + time.Duration(m.r.Float64()*float64(wait)/10))
 		m.waiting = append(m.waiting, *d)
 	case mta.StatusBounced:
@@ -155,11 +159,22 @@ func (m *model) send(d *deferred, at time.Time) {
 	}
 }
 
+// hangs is how long an attempt takes that fails for want of an answer.
+func hangs(cause mta.Cause) time.Duration {
+	switch cause {
+	case mta.CauseConnectTimeout:
+		return stage.ConnectPatience
+	case mta.CauseReplyTimeout:
+		return stage.ReplyPatience
+	}
+	return 0
+}
+
 // notify is the notification of a message that came back.
 func (m *model) notify() {
 	m.add(1, "mta_received_messages_total")
 	m.add(2500, "mta_received_bytes_total")
-	m.tried(stage.Domain, mta.StatusSent, mta.CauseNone)
+	m.tried(site.StoreHost, mta.StatusSent, mta.CauseNone)
 	m.delay(0.1)
 	m.lines += 3
 }

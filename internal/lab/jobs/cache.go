@@ -80,6 +80,11 @@ func (c *channelCache) add(t Told, due, now time.Time) bool {
 	return true
 }
 
+func (c *channelCache) knows(t Told) bool {
+	_, id, _, _, _ := queue.ParseName(path.Base(t.Name))
+	return c.messages[id] != nil
+}
+
 // wait lets a message be tried at a time.
 func (c *channelCache) wait(m *message, due, now time.Time) {
 	m.due = due
@@ -178,11 +183,16 @@ func (c *channelCache) forgetIdle(d *destination) {
 // backoff, a tenth more or less so that what failed together does not come
 // back together.
 func (c *channelCache) delay(attempts int) time.Duration {
-	if attempts <= 0 || len(c.backoff) == 0 {
+	d := backoffOf(c.backoff, attempts)
+	return d - d/10 + rand.N(d/5+1)
+}
+
+// backoffOf is that delay without the tenth.
+func backoffOf(list []time.Duration, attempts int) time.Duration {
+	if attempts <= 0 || len(list) == 0 {
 		return 0
 	}
-	d := c.backoff[min(attempts, len(c.backoff))-1]
-	return d - d/10 + rand.N(d/5+1)
+	return list[min(attempts, len(list))-1]
 }
 
 // nextDue is when the first of those that wait is due; zero: none waits.

@@ -87,11 +87,11 @@ func TestCacheDelays(t *testing.T) {
 
 func TestCounters(t *testing.T) {
 	var k Counters
-	k.told(Told{Recipients: 3, Blocks: 2})
+	k.Stored.add(1, 3, 2)
 	k.result(Result{State: Later, Delivered: 1, Delayed: 1, Failed: 1, Blocks: 2}, true)
 	k.result(Result{State: Busy, Delayed: 1}, false)
 	k.result(Result{State: Done, Delivered: 1, Blocks: 2, InQueue: time.Minute}, false)
-	want := Counters{Received: Count{1, 3, 2}, Delivered: Count{1, 3, 2}, Attempted: Count{1, 1, 2}, Failed: Count{1, 1, 2}, QueueTime: time.Minute}
+	want := Counters{Delivered: Count{1, 3, 2}, Attempted: Count{1, 1, 2}, Failed: Count{1, 1, 2}, QueueTime: time.Minute}
 	if diff := cmp.Diff(want, k); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -16,6 +16,8 @@ import (
 const (
 	housekeeping = time.Second
 	busyAgain    = 2 * time.Second  // a message that someone else had
+	fullAgain    = 20               // with more on the disk than may be known, the next look for what is due: after that many times the last one took
+	fullBatch    = 10_000           // messages that such a look takes at most
 	maxDeaths    = 3                // then a message waits as after an attempt
 	tidyAge      = time.Hour        // unfinished files of killed writers
 	endPatience  = 20 * time.Second // for the programs, at the end
@@ -38,10 +40,11 @@ type controller struct {
 
 	overflow  bool // more on the disk than MAX_MESSAGES lets us know
 	syncing   bool
-	syncedAt  time.Time
-	waiters   []func() // of the synchronisation that runs
-	next      []func() // of the one after it: they asked while one ran
-	urgent    bool     // what is found on the disk is tried at once
+	syncedAt  time.Time     // it began
+	syncTook  time.Duration // the last one
+	waiters   []func()      // of the synchronisation that runs
+	next      []func()      // of the one after it: they asked while one ran
+	urgent    bool          // what is found on the disk is tried at once
 	returning bool
 	ending    bool
 }
@@ -95,7 +98,7 @@ func (c *controller) run(ctx context.Context, l net.Listener) error {
 			c.keepHouse(now)
 			kept = now
 		}
-		if c.overflow && c.count < (c.site.Jobs.MaxMessages+1)/2 {
+		if c.overflow && (c.count < (c.site.Jobs.MaxMessages+1)/2 || now.Sub(c.syncedAt) >= max(housekeeping, fullAgain*c.syncTook)) {
 			c.sync(now)
 		}
 		timer.Reset(c.dispatch(now))
@@ -145,19 +148,53 @@ func (c *controller) readStopped() {
 	}
 }
 
-// told takes what an enqueuer said.
+// told takes what an enqueuer said. A channel that is in no file and has no
+// such message is a stranger's word.
 func (c *controller) told(t Told, now time.Time) {
-	ch := c.channel(channelOf(t.Name))
-	if c.count >= c.site.Jobs.MaxMessages {
-		c.overflow = true
-	} else if ch.add(t, now, now) {
-		c.count++
-	} else {
+	name := channelOf(t.Name)
+	if c.channels[name] == nil {
+		if _, err := c.queue.Stat(t.Name); err != nil {
+			return
+		}
+	}
+	ch := c.channel(name)
+	if ch.knows(t) {
 		return
 	}
-	ch.counters.told(t)
-	if t.Source != "" {
-		c.channel(t.Source).counters.Submitted.add(1, t.Recipients, t.Blocks)
+	c.add(ch, t, now, now)
+	ch.counters.Received.add(1, t.Recipients, t.Blocks)
+	if source := c.channels[t.Source]; source != nil {
+		source.counters.Submitted.add(1, t.Recipients, t.Blocks)
+	}
+}
+
+// room says whether one more message may be known. If need be one that waits
+// for a later time makes place: it is on the disk, and found there in time.
+func (c *controller) room() bool {
+	if c.count < c.site.Jobs.MaxMessages {
+		return true
+	}
+	c.overflow = true
+	var most *channelCache
+	for _, ch := range c.channels {
+		if len(ch.heap) > 0 && (most == nil || len(ch.heap) > len(most.heap)) {
+			most = ch
+		}
+	}
+	if most == nil {
+		return false
+	}
+	m := most.heap[len(most.heap)-1] // none of those due first
+	most.counters.Stored.add(-1, -m.rcpts, -m.blocks)
+	c.drop(most, m)
+	return true
+}
+
+// add takes a message that is not known, if there is room.
+func (c *controller) add(ch *channelCache, t Told, due, now time.Time) {
+	if c.room() && ch.add(t, due, now) {
+		c.count++
+		ch.counters.Stored.add(1, t.Recipients, t.Blocks)
 	}
 }
 
@@ -351,7 +388,13 @@ func (c *controller) look(known map[string]string, room int) *found {
 			}
 			if len(f.fresh) >= room {
 				f.more = true
-				return errRoom
+				conf, _ := c.site.Channel(name)
+				if len(f.fresh) >= room+fullBatch {
+					return errRoom
+				}
+				if age := time.Since(e.Changed); age >= 0 && age < backoffOf(conf.Backoff, e.Attempts) {
+					return nil
+				}
 			}
 			if t, ok := c.read(e); ok {
 				f.fresh = append(f.fresh, candidate{t, e.Changed})
@@ -403,17 +446,15 @@ func (c *controller) adopt(f *found, now time.Time) {
 		ch := c.channel(channelOf(x.told.Name))
 		due := now
 		if !c.urgent {
-			due = x.changed.Add(ch.delay(x.told.Attempts))
+			delay := ch.delay(x.told.Attempts)
+			due = now.Add(min(delay, delay-now.Sub(x.changed))) // a file of the future: the clock was put back
 		}
-		if c.count >= c.site.Jobs.MaxMessages {
-			f.more = true
-		} else if ch.add(x.told, due, now) {
-			c.count++
-			ch.counters.Stored.add(1, x.told.Recipients, x.told.Blocks)
+		if !ch.knows(x.told) {
+			c.add(ch, x.told, due, now)
 		}
 	}
 	c.overflow = c.overflow || f.more
-	c.syncing = false
+	c.syncing, c.syncTook = false, now.Sub(c.syncedAt)
 	for _, done := range c.waiters {
 		done()
 	}

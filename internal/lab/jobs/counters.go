@@ -13,8 +13,8 @@ func (c *Count) add(messages, recipients, blocks int) {
 
 // Counters are those of a channel, since they were cleared or the controller
 // was started. They are for the trend: what happened without the controller is
-// not in them. Stored is what was received and is not done, so that mail from
-// before they began makes it negative.
+// not in them. Stored is what the controller knows: with more messages than
+// MAX_MESSAGES the disk has more.
 type Counters struct {
 	Received  Count // enqueued to it
 	Stored    Count
@@ -26,12 +26,6 @@ type Counters struct {
 	// First is how many of Delivered were so at the first attempt.
 	First                 int
 	QueueTime, QueueFirst time.Duration // of Delivered, and of First
-}
-
-// told counts an enqueued message for its channel and for the one it came from.
-func (k *Counters) told(t Told) {
-	k.Received.add(1, t.Recipients, t.Blocks)
-	k.Stored.add(1, t.Recipients, t.Blocks)
 }
 
 // result counts what became of a message that had been handed out.

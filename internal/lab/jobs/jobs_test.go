@@ -1,10 +1,10 @@
 package jobs_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -22,7 +22,6 @@ import (
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
 	"github.com/mtawatch/mtawatch/internal/lab/returnjob"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
-	"github.com/mtawatch/mtawatch/internal/lab/world"
 )
 
 // TestMain is each of the programs as well, under its name: the tests run them
@@ -296,9 +295,9 @@ func TestStopAndRetry(t *testing.T) {
 }
 
 // TestMaxMessages: more on the disk than the controller may know is delivered
-// all the same.
+// all the same; those that wait for their next attempt keep no new one out.
 func TestMaxMessages(t *testing.T) {
-	b := newBack(t, site.Settings{})
+	b := newBack(t, site.Settings{Backoff: []time.Duration{time.Hour}})
 	name := filepath.Join(b.site.ConfigDir(), "job_controller.cnf")
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -309,9 +308,25 @@ func TestMaxMessages(t *testing.T) {
 	}
 	for i := range 35 {
 		b.enqueue("alice@example.com", fmt.Sprint(i))
+		b.enqueue("x@far.example", fmt.Sprint(i))
 	}
 	b.start()
 	b.eventually("all deliveries", func() bool { return len(b.mailbox("alice")) == 35 })
+	b.eventually("an attempt at all others", func() bool {
+		fresh := 0
+		_ = b.queue.Walk("tcp_local", func(e queue.Entry) error {
+			if e.Attempts == 0 {
+				fresh++
+			}
+			return nil
+		})
+		return fresh == 0
+	})
+	e := b.enqueue("alice@example.com", "one more")
+	if err := jobs.Tell(context.Background(), b.site, e); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("one more", func() bool { return len(b.mailbox("alice")) == 36 })
 }
 
 // TestReturnJob: at each midnight of the practice's days the controller starts
@@ -344,6 +359,36 @@ func TestReturnJob(t *testing.T) {
 	}
 }
 
+// TestServe ends with its context after what is in work; the rest stays with
+// the controller.
+func TestServe(t *testing.T) {
+	in, feed := io.Pipe()
+	defer feed.Close()
+	ctx, stop := context.WithCancel(context.Background())
+	working, finish := make(chan bool), make(chan bool)
+	var out strings.Builder
+	done := make(chan error)
+	go func() {
+		done <- jobs.Serve(ctx, in, &out, func(ctx context.Context, _ int, name string) jobs.Result {
+			working <- true
+			<-finish
+			if ctx.Err() != nil {
+				t.Error("what is in work was cut short")
+			}
+			return jobs.Result{State: jobs.Done}
+		})
+	}()
+	if _, err := io.WriteString(feed, "no name\nims-ms/ZZabc.00\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-working
+	stop()
+	close(finish)
+	if err := <-done; err != nil || out.String() != "D\tims-ms/ZZabc.00\t\t0\t0\t0\t0\t0\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
 // TestBroken: what is no whole message is put aside, and said.
 func TestBroken(t *testing.T) {
 	b := newBack(t, site.Settings{})
@@ -356,109 +401,4 @@ func TestBroken(t *testing.T) {
 	if list, err := filepath.Glob(filepath.Join(b.site.QueueDir(), "ims-ms", "*", "*.HELD")); err != nil || len(list) != 1 {
 		t.Errorf("held: %q, %v", list, err)
 	}
-}
-
-// receipts takes mail for a remote site and notes each message that it
-// answered with 250, by its subject.
-type receipts struct{ got chan string }
-
-func (r *receipts) serve(l net.Listener) {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go r.session(conn)
-	}
-}
-
-func (r *receipts) session(conn net.Conn) {
-	defer conn.Close()
-	in := bufio.NewReader(conn)
-	fmt.Fprint(conn, "220 mx.far.example ESMTP\r\n")
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		if !strings.HasPrefix(line, "DATA") {
-			fmt.Fprint(conn, "250 2.0.0 Ok\r\n")
-			continue
-		}
-		fmt.Fprint(conn, "354 Go\r\n")
-		subject := ""
-		for line != ".\r\n" {
-			if line, err = in.ReadString('\n'); err != nil {
-				return
-			}
-			if s, ok := strings.CutPrefix(line, "Subject: "); ok {
-				subject = strings.TrimSpace(s)
-			}
-		}
-		r.got <- subject
-		fmt.Fprint(conn, "250 2.0.0 Taken\r\n")
-	}
-}
-
-// TestKills kills programs of the back half at random while it delivers:
-// every message arrives, in the store exactly once, and what a remote site has
-// twice was in the hands of a program that was killed.
-func TestKills(t *testing.T) {
-	const messages, kills = 600, 25
-	b := newBack(t, site.Settings{Backoff: []time.Duration{100 * time.Millisecond}})
-	w, err := world.New(world.Config{SMTP: "127.0.0.1:1", NameServer: b.site.Practice.NameServer, RemotePort: b.site.Practice.RemotePort, Host: b.site.Practice.Host,
-		Domain: "example.com", Users: []world.User{{Name: "alice"}}, Sites: world.Place([]world.Site{{Name: "far"}})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- w.Run(ctx, func() { close(ready) }) }()
-	<-ready
-	defer func() { stop(); <-done }()
-	l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", b.site.Practice.RemotePort))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	r := &receipts{got: make(chan string, 10*messages)}
-	go r.serve(l)
-	b.start()
-	killed := 0
-	for i := range messages {
-		b.enqueue([]string{"alice@example.com", "x@[127.0.0.1]"}[i%2], fmt.Sprint("m", i))
-		if i%(messages/kills) != 0 {
-			continue
-		}
-		b.ask("SYNC")
-		switch pids := b.processes([]string{"tcp_smtp_client", "ims_master", "tcp_smtp_client"}[i%3]); {
-		case i%5 == 0:
-			b.kill()
-			b.start()
-			killed++
-		case len(pids) > 0:
-			p, err := os.FindProcess(pids[i%len(pids)])
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = p.Kill()
-			killed++
-		}
-	}
-	b.eventually("the queue to drain", func() bool { b.ask("SYNC"); time.Sleep(50 * time.Millisecond); return b.queued() == 0 })
-	if n := len(b.mailbox("alice")); n != messages/2 {
-		t.Errorf("%d in the store, want %d", n, messages/2)
-	}
-	copies := map[string]int{}
-	for len(r.got) > 0 {
-		copies[<-r.got]++
-	}
-	twice := 0
-	for _, n := range copies {
-		twice += n - 1
-	}
-	if len(copies) != messages/2 || twice > killed*jobs.Threads {
-		t.Errorf("%d arrived, want %d; %d copies too many after %d kills", len(copies), messages/2, twice, killed)
-	}
-	t.Logf("%d messages, %d kills: none lost, %d came twice", messages, killed, twice)
 }

@@ -44,12 +44,29 @@ func Run(ctx context.Context, s *site.Site) error {
 		return err
 	}
 	defer log.file.Close()
-	l, err := net.Listen("tcp", Address(s))
+	l, err := listen(ctx, Address(s))
 	if err != nil {
 		log.error("listen: %v: is another job controller running?", err)
 		return fmt.Errorf("start job controller: %w", err)
 	}
 	return newController(s, log).run(ctx, l)
+}
+
+// listen opens the port. One that was killed while it started a program leaves
+// its port taken for as long as that takes: a short wait tells it from one that
+// runs.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	for try := 0; ; try++ {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || try == 20 {
+			return l, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // logFile is job_controller.log-ID: made at the start and empty as long as

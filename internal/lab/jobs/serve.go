@@ -3,6 +3,7 @@ package jobs
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,10 +17,15 @@ import (
 func (c *controller) serve(l net.Listener) {
 	for {
 		conn, err := l.Accept()
-		if err != nil {
+		switch {
+		case err == nil:
+			go c.converse(conn)
+		case errors.Is(err, net.ErrClosed):
 			return
+		default:
+			c.log.error("accept: %v", err)
+			time.Sleep(100 * time.Millisecond) // out of descriptors, most likely
 		}
-		go c.converse(conn)
 	}
 }
 
@@ -208,7 +214,8 @@ func ParseCounters(lines []string) ([]NamedCounters, error) {
 }
 
 // Serve is the other side, a channel program's: it takes names from in until
-// that ends, works on some at once, and writes each result to out. A result
+// that or ctx ends, works on some at once, and writes each result to out. What
+// is in work is finished; f's context does not end with ctx. A result
 // that nobody wants any more is no error: the controller is gone, and the next
 // one asks the disk. f gives the result of one message; it must not panic.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, f func(ctx context.Context, thread int, name string) Result) error {
@@ -218,7 +225,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, f func(ctx context.
 	for i := range Threads {
 		go func() {
 			for name := range names {
-				r := f(ctx, i+1, name)
+				r := f(context.WithoutCancel(ctx), i+1, name)
 				r.Name = name
 				results <- r
 			}
@@ -232,10 +239,29 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, f func(ctx context.
 			_, _ = io.WriteString(out, r.line())
 		}
 	}()
-	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		if name := lines.Text(); validName(name) {
-			names <- name
+	lines, readErr := make(chan string), make(chan error, 1)
+	go func() { // it may wait for a line longer than we want one
+		scan := bufio.NewScanner(in)
+		for scan.Scan() {
+			select {
+			case lines <- scan.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+		readErr <- scan.Err()
+	}()
+	var err error
+	for open := true; open; {
+		select {
+		case name := <-lines:
+			if validName(name) {
+				names <- name
+			}
+		case err = <-readErr:
+			open = false
+		case <-ctx.Done():
+			open = false
 		}
 	}
 	close(names)
@@ -244,7 +270,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, f func(ctx context.
 	}
 	close(results)
 	<-wrote
-	if err := lines.Err(); err != nil {
+	if err != nil {
 		return fmt.Errorf("read names: %w", err)
 	}
 	return nil

@@ -96,11 +96,10 @@ func (s *Sender) Send(k Kind, channel, process string, m *queue.Message, fates [
 	if m.MessageID != "" {
 		ids += "," + m.MessageID
 	}
-	err = s.log.Write(&maillog.Record{Process: process, Source: channel, Dest: site.ChannelProcess, Code: "E", Blocks: maillog.Blocks(size),
+	// What cannot be logged is on its way all the same: an error here would tell
+	// the sender again, each time. The records of the message itself will say it.
+	_ = s.log.Write(&maillog.Record{Process: process, Source: channel, Dest: site.ChannelProcess, Code: "E", Blocks: maillog.Blocks(size),
 		NoFrom: true, OrigTo: m.From, To: m.From, File: e.Path, EnvelopeID: m.EnvelopeID, MessageID: ids})
-	if err != nil {
-		return err
-	}
 	_ = s.client.Tell(e, env, maillog.Blocks(size)) // it finds the message on the disk otherwise
 	return nil
 }

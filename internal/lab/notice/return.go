@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,10 +28,7 @@ func (s *Sender) Return(process string, m *queue.Message, why string) error {
 	if err := s.Send(Failed, m.Entry.Channel, process, m, fates); err != nil {
 		return err
 	}
-	if err := s.log.Write(records...); err != nil {
-		return err
-	}
-	return m.Remove()
+	return errors.Join(s.log.Write(records...), m.Remove())
 }
 
 // Delete takes a locked message away without a word to anyone but the log.
@@ -40,10 +38,7 @@ func (s *Sender) Delete(process string, m *queue.Message, why string) error {
 		records[i] = s.record(process, "K", m, r)
 		records[i].Diagnostic = why
 	}
-	if err := s.log.Write(records...); err != nil {
-		return err
-	}
-	return m.Remove()
+	return errors.Join(s.log.Write(records...), m.Remove())
 }
 
 // warned begins the line of the history by which a warning is remembered.

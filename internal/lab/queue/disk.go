@@ -37,11 +37,16 @@ func (t *temp) commit(path string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return st.Size(), t.rename(path)
+}
+
+// rename gives a synchronised file its name, and that to the disk.
+func (t *temp) rename(path string) error {
 	if err := os.Rename(t.name, path); err != nil {
-		return 0, err
+		return err
 	}
 	t.name = ""
-	return st.Size(), syncDir(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
 }
 
 // discard closes the file and removes it if it was not committed.

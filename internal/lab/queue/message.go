@@ -150,7 +150,7 @@ func (m *Message) Attempted(still []Recipient, history string) (Entry, error) {
 	var err error
 	if len(still) < len(m.Recipients) {
 		suffix = nextSuffix(suffix)
-		if err = m.rewrite(still, history); NoSpace(err) {
+		if err = m.rewrite(still, history); err != nil {
 			err = m.mark(still)
 		}
 	} else if len(m.History)+len(history) < maxHistory {
@@ -243,7 +243,7 @@ func (m *Message) rewrite(still []Recipient, history string) error {
 }
 
 // mark notes in the file itself which recipients are done: what can be done on
-// a full disk too.
+// a full disk too, or without one more descriptor.
 func (m *Message) mark(still []Recipient) error {
 	for _, r := range m.Recipients {
 		if slices.ContainsFunc(still, func(s Recipient) bool { return s.place == r.place }) {

@@ -60,56 +60,6 @@ func Open(s *site.Site) *Queue { return &Queue{site: s} }
 // Dir is the directory of a channel.
 func (q *Queue) Dir(channel string) string { return filepath.Join(q.site.QueueDir(), channel) }
 
-// Enqueue stores a message for a channel. The content is the header, a blank
-// line and the body; ends of lines are LF in the file, and the last line gets
-// one. When Enqueue returns an entry, file and name are on the disk.
-//
-// An error of content is given back as it is, so that its reader can tell it
-// from one of the disk.
-func (q *Queue) Enqueue(channel string, e *Envelope, content io.Reader) (Entry, error) {
-	return q.enqueue(channel, e, content, firstSuffix)
-}
-
-// EnqueueHeld stores a message that nothing may deliver yet: a .HELD file.
-func (q *Queue) EnqueueHeld(channel string, e *Envelope, content io.Reader) (Entry, error) {
-	return q.enqueue(channel, e, content, heldSuffix)
-}
-
-func (q *Queue) enqueue(channel string, e *Envelope, content io.Reader, suffix string) (Entry, error) {
-	unique := newUnique()
-	dir, err := q.place(channel, unique)
-	if err != nil {
-		return Entry{}, fmt.Errorf("enqueue for %s: %w", channel, err)
-	}
-	boundary := boundaryStart + newUnique() + newUnique() + ")"
-	head, err := appendEnvelope(nil, e, boundary)
-	if err != nil {
-		return Entry{}, fmt.Errorf("enqueue for %s: %w", channel, err)
-	}
-	t, err := newTemp(dir, unique)
-	if err != nil {
-		return Entry{}, fmt.Errorf("enqueue for %s: %w", channel, err)
-	}
-	defer t.discard()
-	w := bufio.NewWriterSize(t.file, 32<<10)
-	_, _ = w.Write(head) // a bufio.Writer keeps its first error for Flush
-	lines := lineWriter{w: w}
-	if _, err := io.Copy(&lines, content); err != nil {
-		return Entry{}, err
-	}
-	lines.close()
-	_, _ = w.WriteString(boundary + "\n")
-	if err := w.Flush(); err != nil {
-		return Entry{}, fmt.Errorf("enqueue for %s: %w", channel, err)
-	}
-	path := filepath.Join(dir, Name(0, unique, suffix))
-	size, err := t.commit(path)
-	if err != nil {
-		return Entry{}, fmt.Errorf("enqueue for %s: %w", channel, err)
-	}
-	return Entry{Channel: channel, Path: path, ID: unique, Held: suffix == heldSuffix, Size: size, Modified: time.Now(), Changed: time.Now()}, nil
-}
-
 // place gives the directory of a new file, and makes it.
 func (q *Queue) place(channel, unique string) (string, error) {
 	dir := q.Dir(channel)

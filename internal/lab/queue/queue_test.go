@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
@@ -148,6 +149,98 @@ func TestEnqueueRefuses(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestDraft wants a draft to be seen by nobody, and what cannot be committed,
+// or is not, to leave nothing.
+func TestDraft(t *testing.T) {
+	q := testQueue(t)
+	first, err := q.Write("tcp_local", testEnvelope(), strings.NewReader("Subject: x\r\n\r\ny"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := q.Copy(first, "ims-ms", testEnvelope())
+	if err != nil {
+		t.Fatal(err)
+	}
+	third, err := q.Copy(first, "ims-ms", testEnvelope())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(entries(t, q, "tcp_local")) + len(entries(t, q, "ims-ms")); n != 0 {
+		t.Errorf("%d messages are seen before they are committed", n)
+	}
+	if err := os.Mkdir(third.entry.Path, 0o700); err != nil { // in the way
+		t.Fatal(err)
+	}
+	if _, err := third.Commit(false); err == nil {
+		t.Error("committed over a directory")
+	}
+	if err := os.Remove(third.entry.Path); err != nil {
+		t.Fatal(err)
+	}
+	e, err := second.Commit(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []*Draft{first, second, third} {
+		d.Close()
+	}
+	if list := entries(t, q, "ims-ms"); len(list) != 1 || !list[0].Held || list[0].Path != e.Path || list[0].Size != e.Size {
+		t.Errorf("%+v, want %+v", list, e)
+	}
+	m, err := q.Read(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if got := content(t, m); got != "Subject: x\n\ny\n" {
+		t.Errorf("content %q", got)
+	}
+	left := 0
+	err = filepath.WalkDir(q.site.QueueDir(), func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			left++
+		}
+		return err
+	})
+	if err != nil || left != 1 {
+		t.Errorf("%d files are left, %v", left, err)
+	}
+}
+
+// TestRewriteFails wants the recipients that are done to be noted also when no
+// other file can be written: here the process may open none.
+func TestRewriteFails(t *testing.T) {
+	q := testQueue(t)
+	m, err := q.Lock(enqueue(t, q, "tcp_local", "x\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	none := unix.Rlimit{Cur: 3, Max: was.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	e, err := m.Attempted(m.Recipients[2:], "")
+	if rerr := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); rerr != nil {
+		t.Fatal(rerr)
+	}
+	if err != nil || e.Attempts != 1 {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	again, err := q.Read(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if len(again.Recipients) != 1 || again.Recipients[0].Address != "d@example.net" {
+		t.Errorf("%+v", again.Recipients)
+	}
 }
 
 func TestAttempts(t *testing.T) {

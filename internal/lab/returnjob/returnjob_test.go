@@ -133,6 +133,31 @@ func TestNobodyIsTold(t *testing.T) {
 	}
 }
 
+// TestLogCannotBeWritten: a log that takes nothing has nobody told twice.
+func TestLogCannotBeWritten(t *testing.T) {
+	s := testSite(t)
+	if err := os.Mkdir(filepath.Join(s.LogDir(), "mail.log_current"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	q := queue.Open(s)
+	put(t, q, "alice@example.com", "", time.Now().Add(-time.Hour))
+	put(t, q, "alice@example.com", "", time.Now().Add(-90*time.Second))
+	for range 2 {
+		if err := Run(context.Background(), s, time.Now()); err == nil {
+			t.Error("nothing is said of a log that cannot be written")
+		}
+	}
+	left, told := 0, 0
+	for channel, n := range map[string]*int{"tcp_local": &left, "process": &told} {
+		if err := q.Walk(channel, func(queue.Entry) error { *n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left != 1 || told != 2 {
+		t.Errorf("%d messages left and %d notifications; want 1 and 2", left, told)
+	}
+}
+
 func TestReasonIsClassified(t *testing.T) {
 	s := testSite(t)
 	put(t, queue.Open(s), "alice@example.com", "", time.Now().Add(-time.Hour))

@@ -117,7 +117,8 @@ func Create(base string, s Settings) (*Site, error) {
 		return nil, fmt.Errorf("create site: %w", err)
 	}
 	site := &Site{Base: base}
-	// The marker first: what a crash leaves half made is known as ours.
+	// The marker first: by it what a crash leaves half made is known as ours, and
+	// by nothing but its making before that.
 	if err := os.MkdirAll(site.ConfigDir(), 0o755); err != nil {
 		return nil, fmt.Errorf("create site: %w", err)
 	}
@@ -126,9 +127,11 @@ func Create(base string, s Settings) (*Site, error) {
 			return nil, fmt.Errorf("create site: %w", err)
 		}
 	}
-	for dir, mode := range map[string]fs.FileMode{site.QueueDir(): 0o700, site.LogDir(): 0o755, site.StoreDir(): 0o700,
-		site.RunDir(): 0o700, filepath.Join(base, "lib"): 0o755} {
-		if err := os.MkdirAll(dir, mode); err != nil {
+	for _, d := range []struct {
+		name string
+		mode fs.FileMode
+	}{{site.LogDir(), 0o755}, {site.QueueDir(), 0o700}, {site.StoreDir(), 0o700}, {site.RunDir(), 0o700}, {filepath.Join(base, "lib"), 0o755}} {
+		if err := os.MkdirAll(d.name, d.mode); err != nil {
 			return nil, fmt.Errorf("create site: %w", err)
 		}
 	}
@@ -154,7 +157,7 @@ func claim(base string) error {
 	if err != nil {
 		return err
 	}
-	if len(list) == 0 {
+	if len(list) == 0 || len(list) == 1 && list[0].Name() == "config" && begun(filepath.Join(base, "config")) {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Join(base, "config", marker)); err != nil {
@@ -163,12 +166,22 @@ func claim(base string) error {
 	return nil
 }
 
+// begun says whether a directory has no more in it than a Create that was
+// killed before it had written the marker.
+func begun(config string) bool {
+	list, err := os.ReadDir(config)
+	return err == nil && (len(list) == 0 || len(list) == 1 && list[0].Name() == marker+newSuffix)
+}
+
+// newSuffix ends the name of what is not in its place yet.
+const newSuffix = ".new"
+
 // link makes a symbolic link, also over one that leads elsewhere.
 func link(to, name string) error {
 	if at, err := os.Readlink(name); err == nil && at == to {
 		return nil
 	}
-	tmp := name + ".new"
+	tmp := name + newSuffix
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -180,7 +193,7 @@ func link(to, name string) error {
 
 // replace writes a file whole or not at all.
 func replace(name, text string, mode fs.FileMode) error {
-	tmp := name + ".new"
+	tmp := name + newSuffix
 	if err := os.WriteFile(tmp, []byte(text), mode); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package site_test
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -90,6 +91,46 @@ func TestCreateRefusesAnother(t *testing.T) {
 	}
 	if list, _ := os.ReadDir(dir); len(list) != 1 {
 		t.Errorf("Create left %d files in another's directory", len(list))
+	}
+}
+
+// TestCreateAfterKill leaves a directory as a Create that is killed at each of
+// its steps does.
+func TestCreateAfterKill(t *testing.T) {
+	whole := create(t, site.Settings{}).Base
+	for i, steps := range [][]string{{}, {"config/"}, {"config/", "config/practice.cnf.new"}, {"config/", "config/practice.cnf"},
+		{"config/", "config/practice.cnf", "config/option.dat.new"}, {"config/", "config/practice.cnf", "data/", "data/log/"}} {
+		base := filepath.Join(t.TempDir(), "base")
+		for _, s := range append([]string{"/"}, steps...) {
+			err := error(nil)
+			if strings.HasSuffix(s, "/") {
+				err = os.Mkdir(filepath.Join(base, s), 0o755)
+			} else {
+				err = os.WriteFile(filepath.Join(base, s), []byte("HO"), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := site.Create(base, site.Settings{Binary: "/bin/true"})
+		if err != nil {
+			t.Errorf("%d: %v", i, err)
+			continue
+		}
+		for _, d := range []string{"data", "data/log", "data/queue", "data/store", "run", "lib", "config"} {
+			a, err1 := os.Stat(filepath.Join(whole, d))
+			b, err2 := os.Stat(filepath.Join(s.Base, d))
+			if err := errors.Join(err1, err2); err != nil || a.Mode() != b.Mode() {
+				t.Errorf("%d: the mode of %s differs: %v", i, d, err)
+			}
+		}
+	}
+	other := filepath.Join(t.TempDir(), "config")
+	if err := errors.Join(os.Mkdir(other, 0o755), os.WriteFile(filepath.Join(other, "app.conf"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := site.Create(filepath.Dir(other), site.Settings{Binary: "/bin/true"}); err == nil {
+		t.Error("Create in the directory of someone else's config")
 	}
 }
 

@@ -42,27 +42,15 @@ func (v *Server) accept(s *session, r io.Reader) error {
 	}
 	copies := split(s.recipients)
 	content := &counted{r: io.MultiReader(strings.NewReader(added), bytes.NewReader(head), r)}
-	enqueue := v.queue.Enqueue
-	if received >= v.site.Options.MaxReceived {
-		enqueue = v.queue.EnqueueHeld // a loop: nobody delivers it before a person has looked
+	drafts, envelopes, err := v.write(copies, &envelope, content)
+	defer closeAll(drafts)
+	if err != nil {
+		return err
 	}
-	var entries []queue.Entry
-	var envelopes []*queue.Envelope
-	for i, c := range copies {
-		own := envelope
-		for _, r := range c {
-			own.Recipients = append(own.Recipients, r.Recipient)
-		}
-		var entry queue.Entry
-		if i == 0 {
-			entry, err = enqueue(c[0].channel, &own, content)
-		} else {
-			entry, err = v.again(enqueue, entries[0], c[0].channel, &own)
-		}
-		if err != nil {
-			return errors.Join(append([]error{err}, v.takeBack(entries)...)...)
-		}
-		entries, envelopes = append(entries, entry), append(envelopes, &own)
+	// In a loop nobody delivers it before a person has looked.
+	entries, err := v.commit(drafts, received >= v.site.Options.MaxReceived)
+	if err != nil {
+		return err
 	}
 	v.recordAll(s, copies, entries, &envelope, content.n)
 	for i := range entries {
@@ -73,24 +61,51 @@ func (v *Server) accept(s *session, r io.Reader) error {
 	return nil
 }
 
-// again enqueues the content of a file once more.
-func (v *Server) again(enqueue func(string, *queue.Envelope, io.Reader) (queue.Entry, error), first queue.Entry, channel string, e *queue.Envelope) (queue.Entry, error) {
-	m, err := v.queue.Read(first)
-	if err != nil {
-		return queue.Entry{}, err
+// write writes a file for each part of the recipients. Nobody sees them yet.
+func (v *Server) write(copies [][]recipient, common *queue.Envelope, content io.Reader) ([]*queue.Draft, []*queue.Envelope, error) {
+	var drafts []*queue.Draft
+	var envelopes []*queue.Envelope
+	for i, c := range copies {
+		own := *common
+		for _, r := range c {
+			own.Recipients = append(own.Recipients, r.Recipient)
+		}
+		var d *queue.Draft
+		var err error
+		if i == 0 {
+			d, err = v.queue.Write(c[0].channel, &own, content)
+		} else {
+			d, err = v.queue.Copy(drafts[0], c[0].channel, &own)
+		}
+		if err != nil {
+			return drafts, nil, err
+		}
+		drafts, envelopes = append(drafts, d), append(envelopes, &own)
 	}
-	defer m.Close()
-	return enqueue(channel, e, m.Content())
+	return drafts, envelopes, nil
 }
 
-// takeBack removes files of a message that is not accepted. Nobody has been
-// told of them.
-func (v *Server) takeBack(entries []queue.Entry) []error {
-	var errs []error
-	for _, e := range entries {
-		errs = append(errs, v.queue.Remove(e))
+func closeAll(drafts []*queue.Draft) {
+	for _, d := range drafts {
+		d.Close()
 	}
-	return errs
+}
+
+// commit puts all files of a message into the queue. When that fails, those
+// that are there already are taken back; nobody has been told of them.
+func (v *Server) commit(drafts []*queue.Draft, held bool) ([]queue.Entry, error) {
+	var entries []queue.Entry
+	for _, d := range drafts {
+		e, err := d.Commit(held)
+		if err != nil {
+			for _, e := range entries {
+				err = errors.Join(err, v.queue.Remove(e))
+			}
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
 }
 
 // recordAll writes an E record for each recipient.

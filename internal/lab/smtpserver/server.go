@@ -26,10 +26,13 @@ import (
 
 // Main is the program tcp_smtp_server of the base directory that its path lies
 // in. The dispatcher starts it and hands it its clients; it ends with its last
-// session once there are no more to come.
+// session once there are no more to come. SIGTERM is the wish of an operator
+// that it end soon: see drain.
 func Main(ctx context.Context, _ []string, _ io.Reader, _, stderr io.Writer) int {
 	// Signals for the group are the dispatcher's; a session is not dropped for them.
-	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
 	debug.SetGCPercent(200) // many processes, small each
 	err := run(ctx, stderr)
 	if err != nil {
@@ -80,6 +83,7 @@ type Server struct {
 	teller  *teller
 
 	threads atomic.Int64
+	live    sessions
 }
 
 // New makes a server. It talks to nobody before Run.
@@ -97,7 +101,7 @@ func New(c Config) (*Server, error) {
 	m.WriteTimeout = time.Minute
 	m.AllowInsecureAuth = true // for practice, on loopback
 	m.EnableDSN = true
-	m.ErrorLog = v.errors
+	m.ErrorLog = libraryLog{v.errors}
 	if s.Practice.Certificate != "" {
 		cert, err := tls.LoadX509KeyPair(s.Practice.Certificate, s.Practice.Key)
 		if err != nil {
@@ -109,7 +113,8 @@ func New(c Config) (*Server, error) {
 	return v, nil
 }
 
-// Run serves clients until there are no more. ctx ends the taking of new ones.
+// Run serves clients until there are no more. The end of ctx is the end of new
+// ones, and makes haste with those that there are.
 func (v *Server) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = v.clients.Close() })
 	defer stop()
@@ -119,7 +124,7 @@ func (v *Server) Run(ctx context.Context) error {
 		close(done)
 	}()
 	err := v.smtp.Serve(&greeter{Clients: v.clients, server: v})
-	v.clients.Wait()
+	v.drain(ctx)
 	v.teller.close()
 	<-done
 	if cerr := v.log.Close(); cerr != nil {
@@ -129,6 +134,22 @@ func (v *Server) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// libraryLog takes what the SMTP library complains of, but not that a client
+// was lost: the C record of its connection says so.
+type libraryLog struct{ *log.Logger }
+
+// Printf takes one complaint.
+func (l libraryLog) Printf(format string, args ...any) {
+	for _, a := range args {
+		var network *net.OpError
+		var noTLS tls.RecordHeaderError
+		if err, ok := a.(error); ok && (errors.As(err, &network) || errors.As(err, &noTLS) || errors.Is(err, io.ErrUnexpectedEOF)) {
+			return
+		}
+	}
+	l.Logger.Printf(format, args...)
 }
 
 // greeter writes the records of connections around the sessions.
@@ -189,6 +210,7 @@ func (v *Server) welcome(c net.Conn) *client {
 		return nil
 	}
 	k.record("O", "")
+	v.live.add(k)
 	return k
 }
 
@@ -206,6 +228,7 @@ func (k *client) Close() error {
 	if k.closed.Swap(true) {
 		return nil
 	}
+	k.server.live.remove(k)
 	k.record("C", k.ended())
 	return k.watched.Close()
 }

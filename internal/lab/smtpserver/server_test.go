@@ -55,6 +55,7 @@ func freePort(t *testing.T) int {
 type running struct {
 	*site.Site
 	addr string
+	cmd  *exec.Cmd // the dispatcher
 }
 
 func start(t *testing.T, s site.Settings) *running {
@@ -102,7 +103,7 @@ func start(t *testing.T, s site.Settings) *running {
 			t.Errorf("the workers said, %v:\n%s", err, b)
 		}
 	})
-	r := &running{Site: made, addr: fmt.Sprintf("127.0.0.1:%d", port)}
+	r := &running{Site: made, addr: fmt.Sprintf("127.0.0.1:%d", port), cmd: cmd}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", r.addr); err == nil {
 			_ = c.Close()

@@ -224,6 +224,8 @@ func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
 // Data takes the message. It answers 250 only when all its queue files are on
 // the disk.
 func (s *session) Data(r io.Reader) error {
+	s.text(true)
+	defer s.text(false)
 	s.dataBegins()
 	from := &noted{r: r}
 	err := s.server.accept(s, from)

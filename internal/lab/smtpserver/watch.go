@@ -28,6 +28,8 @@ type watched struct {
 	failure error  // the last error of reading
 	broken  bool   // too much has come to be followed
 	dropped bool   // the connection is closed after this reply
+	haste   bool   // it ends before the next command
+	inText  bool   // a message is being taken, by DATA or BDAT
 }
 
 type watchState int
@@ -42,11 +44,54 @@ const (
 
 const maxPending = 8 << 10 // the library reads no more ahead than its buffer
 
+// shutdown is said to a session that must end.
+const shutdown = "421 4.3.2 Service shutting down"
+
+// hasten ends the session before its next command.
+func (w *watched) hasten() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.haste = true
+	if !w.inText {
+		_ = w.SetReadDeadline(time.Now()) // who waits in Read hears of it
+	}
+}
+
+// hurried says whether the session ends now, and tells the client. w.mu is held.
+func (w *watched) hurried() bool {
+	if !w.haste || w.inText {
+		return false
+	}
+	w.failure = net.ErrClosed
+	if w.state != inTLS && w.last != shutdown {
+		w.last = shutdown
+		_ = w.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = io.WriteString(w.Conn, shutdown+"\r\n")
+	}
+	return true
+}
+
+// text says that a message is being taken, or that it has been.
+func (w *watched) text(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inText = on
+}
+
 // Read passes on what the client says.
 func (w *watched) Read(p []byte) (int, error) {
+	w.mu.Lock()
+	ends := w.hurried()
+	w.mu.Unlock()
+	if ends {
+		return 0, io.EOF
+	}
 	n, err := w.Conn.Read(p)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if n == 0 && w.hurried() {
+		return 0, io.EOF
+	}
 	if err != nil {
 		w.failure = err
 	}
@@ -187,6 +232,8 @@ func (w *watched) ended() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
+	case w.haste && errors.Is(w.failure, net.ErrClosed):
+		return "closed: " + shutdown
 	case w.state != inTLS && len(w.last) > 3 && w.last[:3] == "221":
 		return ""
 	case errors.Is(w.failure, os.ErrDeadlineExceeded):

@@ -82,19 +82,23 @@ func (c *Child) Kill() {
 	<-c.done
 }
 
-// Stop ends the process politely; one that stays is killed, which is an error.
+// Stop ends the process politely, and asks again after half of the patience: a
+// dispatcher waits no longer for its clients then. One that stays is killed,
+// which is an error.
 func (c *Child) Stop(patience time.Duration) error {
 	if c.Ended() {
 		return nil
 	}
-	_ = c.Signal(syscall.SIGTERM)
-	_ = c.Signal(syscall.SIGCONT) // a stopped process would not hear it
-	t := time.NewTimer(patience)
-	defer t.Stop()
-	select {
-	case <-c.done:
-		return nil
-	case <-t.C:
+	for range 2 {
+		_ = c.Signal(syscall.SIGTERM)
+		_ = c.Signal(syscall.SIGCONT) // a stopped process would not hear it
+		t := time.NewTimer(patience / 2)
+		select {
+		case <-c.done:
+			t.Stop()
+			return nil
+		case <-t.C:
+		}
 	}
 	c.Kill()
 	return errors.New("stop " + c.Name + ": it did not end within " + patience.String() + " and was killed")

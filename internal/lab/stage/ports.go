@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"io"
 	"net"
 )
 
@@ -20,8 +21,8 @@ func usualPorts() Ports {
 }
 
 // fill replaces each port that is 0 by the usual one, or by the next that is
-// free.
-func (p *Ports) fill() error {
+// free, and gives what keeps them from other labs of this machine.
+func (p *Ports) fill() (held []io.Closer, err error) {
 	usual := usualPorts()
 	taken := map[int]bool{p.SMTP: true, p.Submit: true, p.Jobs: true, p.Names: true, p.Remote: true}
 	for _, v := range [...]struct {
@@ -33,24 +34,44 @@ func (p *Ports) fill() error {
 		}
 		for try := v.usual; *v.port == 0; try += 10 {
 			if try > 65535 {
-				return fmt.Errorf("find a free port from %d on: there is none", v.usual)
+				return held, fmt.Errorf("find a free port from %d on: there is none", v.usual)
 			}
-			if !taken[try] && free(try) {
+			if taken[try] {
+				continue
+			}
+			if c := hold(try); c != nil {
+				held = append(held, c)
 				*v.port, taken[try] = try, true
 			}
 		}
 	}
-	return nil
+	return held, nil
 }
 
-// FreePort gives the first port from one on that may be bound.
-func FreePort(from int) (int, error) {
+// FreePort gives the first port from one on that may be bound, and what keeps
+// other labs from it until it is closed.
+func FreePort(from int) (int, io.Closer, error) {
 	for port := from; port <= 65535; port++ {
-		if free(port) {
-			return port, nil
+		if c := hold(port); c != nil {
+			return port, c, nil
 		}
 	}
-	return 0, fmt.Errorf("find a free port from %d on: there is none", from)
+	return 0, nil, fmt.Errorf("find a free port from %d on: there is none", from)
+}
+
+// hold keeps a free port from other labs, for who binds it does so only later:
+// each has its mark, a name in the kernel that ends with its process. nil when
+// the port is not free.
+func hold(port int) io.Closer {
+	mark, err := net.Listen("unix", fmt.Sprintf("@mtawatch-lab-port-%d", port))
+	if err != nil {
+		return nil
+	}
+	if !free(port) {
+		mark.Close()
+		return nil
+	}
+	return mark
 }
 
 // free reports whether a port of every loopback address may be bound, for

@@ -56,6 +56,7 @@ type Stage struct {
 	World *world.World
 	Ports Ports
 
+	held   []io.Closer // what keeps other labs from the ports and the directory
 	say    func(string)
 	output *os.File // where the daemons complain
 	mu     sync.Mutex
@@ -72,8 +73,8 @@ func Backoff() []time.Duration {
 
 // The patience with other sites is short, too.
 const (
-	connectPatience = 10 * time.Second
-	replyPatience   = 20 * time.Second
+	ConnectPatience = 10 * time.Second
+	ReplyPatience   = 20 * time.Second
 )
 
 // Users are the accounts of every practice MTA. The password of each is in
@@ -87,22 +88,60 @@ func Users() []world.User {
 	return list
 }
 
-// New makes the site's directory and files. Nothing runs yet.
-func New(cfg Config) (*Stage, error) {
-	if err := cfg.Ports.fill(); err != nil {
+// New makes the site's directory and files. Nothing runs yet, but no other lab
+// may run there from now on, until this one has run or its process ends.
+func New(cfg Config) (st *Stage, err error) {
+	held, err := cfg.Ports.fill()
+	defer func() {
+		if err != nil {
+			release(held)
+		}
+	}()
+	if err != nil {
 		return nil, err
+	}
+	lock, err := lockOld(cfg.Base)
+	if err != nil {
+		return nil, err
+	}
+	if lock != nil {
+		held = append(held, lock)
 	}
 	if cfg.Say == nil {
 		cfg.Say = func(string) {}
 	}
+	p, set := cfg.Ports, cfg.settings()
+	if cfg.Fresh {
+		if err := sweep(cfg.Base); err != nil {
+			return nil, err
+		}
+	}
+	made, err := site.Create(cfg.Base, set)
+	if err != nil {
+		return nil, err
+	}
+	if lock == nil {
+		if lock, err = lockBase(made); err != nil {
+			return nil, err
+		}
+		held = append(held, lock)
+	}
+	w, err := world.New(world.Config{SMTP: fmt.Sprintf("127.0.0.1:%d", p.SMTP), Submission: fmt.Sprintf("127.0.0.1:%d", p.Submit),
+		NameServer: set.NameServer, RemotePort: p.Remote, Host: set.Host, Domain: Domain, Users: Users(), Rate: cfg.Rate, Day: cfg.Day})
+	if err != nil {
+		return nil, err
+	}
+	return &Stage{Site: made, World: w, Ports: p, held: held, say: cfg.Say, daemon: make(map[string]*Child)}, nil
+}
+
+// settings are what the site is made with.
+func (cfg *Config) settings() site.Settings {
 	p := cfg.Ports
-	names := fmt.Sprintf("127.0.0.1:%d", p.Names)
-	users := Users()
-	s := site.Settings{Binary: cfg.Binary, SMTPPort: p.SMTP, SubmitPort: p.Submit, JobPort: p.Jobs, NameServer: names, RemotePort: p.Remote,
+	s := site.Settings{Binary: cfg.Binary, SMTPPort: p.SMTP, SubmitPort: p.Submit, JobPort: p.Jobs, NameServer: fmt.Sprintf("127.0.0.1:%d", p.Names), RemotePort: p.Remote,
 		Domains: []string{Domain}, Host: "mta." + Domain, Passwords: make(map[string]string), Backoff: Backoff(),
-		ConnectTimeout: connectPatience, ReplyTimeout: replyPatience,
+		ConnectTimeout: ConnectPatience, ReplyTimeout: ReplyPatience,
 		Internal: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/24"), netip.MustParsePrefix("127.0.1.0/24")}}
-	for _, u := range users {
+	for _, u := range Users() {
 		s.Users = append(s.Users, u.Name)
 		s.Passwords[u.Name] = u.Password
 	}
@@ -116,50 +155,43 @@ func New(cfg Config) (*Stage, error) {
 	if cfg.Adjust != nil {
 		cfg.Adjust(&s)
 	}
-	if cfg.Fresh {
-		if err := sweep(cfg.Base); err != nil {
-			return nil, err
-		}
-	}
-	st, err := site.Create(cfg.Base, s)
-	if err != nil {
-		return nil, err
-	}
-	w, err := world.New(world.Config{SMTP: fmt.Sprintf("127.0.0.1:%d", p.SMTP), Submission: fmt.Sprintf("127.0.0.1:%d", p.Submit),
-		NameServer: names, RemotePort: p.Remote, Host: s.Host, Domain: Domain, Users: users, Rate: cfg.Rate, Day: cfg.Day})
-	if err != nil {
-		return nil, err
-	}
-	return &Stage{Site: st, World: w, Ports: p, say: cfg.Say, daemon: make(map[string]*Child)}, nil
+	return s
 }
 
-// sweep removes what an earlier lab left in a directory. One that runs there,
-// or a directory that is none of a lab's, is left alone.
+// lockOld locks the directory of an earlier lab. nil: there is none.
+func lockOld(base string) (*os.File, error) {
+	old, err := site.Open(base)
+	if err != nil {
+		return nil, nil // not a site, or none that can be read: Create says what is wrong
+	}
+	return lockBase(old)
+}
+
+// sweep removes what an earlier lab left in a directory. One that is none of a
+// lab's is left alone.
 func sweep(base string) error {
-	st, err := site.Open(base)
+	old, err := site.Open(base)
 	if err != nil {
-		return nil // not a site, or none that can be read: Create says what is wrong
+		return nil
 	}
-	lock, err := (&Stage{Site: st}).lock()
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := os.RemoveAll(filepath.Join(st.Base, "data")); err != nil {
+	if err := os.RemoveAll(filepath.Join(old.Base, "data")); err != nil {
 		return fmt.Errorf("clear practice MTA: %w", err)
 	}
 	return nil
+}
+
+func release(held []io.Closer) {
+	for _, c := range held {
+		_ = c.Close()
+	}
 }
 
 // Run starts the world and the daemons, calls ready once the MTA answers, and
 // goes on until ctx ends. Then it ends all in order: nobody writes any more,
 // then the daemons stop.
 func (s *Stage) Run(ctx context.Context, ready func()) error {
-	lock, err := s.lock()
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
+	defer release(s.held)
+	var err error
 	s.output, err = os.OpenFile(s.OutputFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("start practice MTA: %w", err)
@@ -215,16 +247,19 @@ func (s *Stage) startThen(ctx context.Context, stop func(), up chan struct{}) fu
 // OutputFile is where the daemons' standard error goes.
 func (s *Stage) OutputFile() string { return filepath.Join(s.Site.RunDir(), "daemons.out") }
 
-// lock keeps a second lab from the same directory.
-func (s *Stage) lock() (*os.File, error) {
-	name := filepath.Join(s.Site.RunDir(), "lab.lock")
+// lockBase keeps a second lab from the same directory.
+func lockBase(st *site.Site) (*os.File, error) {
+	if err := os.MkdirAll(st.RunDir(), 0o700); err != nil { // it may have been made by half
+		return nil, fmt.Errorf("start practice MTA: %w", err)
+	}
+	name := filepath.Join(st.RunDir(), "lab.lock")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("start practice MTA: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("start practice MTA: another lab runs in %s; end it, or name another directory with --base", s.Site.Base)
+		return nil, fmt.Errorf("start practice MTA: another lab runs in %s; end it, or name another directory with --base", st.Base)
 	}
 	return f, nil
 }

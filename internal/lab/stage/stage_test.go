@@ -24,8 +24,17 @@ func TestPorts(t *testing.T) {
 		t.Error("a port that is taken at a site's address is called free")
 	}
 	p := Ports{SMTP: usualPorts().Submit}
-	if err := p.fill(); err != nil {
+	held, err := p.fill()
+	if err != nil {
 		t.Fatal(err)
+	}
+	q := Ports{}
+	others, err := q.fill()
+	if err != nil || q.Names == p.Names || q.Remote == p.Remote {
+		t.Errorf("two labs have the same ports: %+v, %+v, %v", p, q, err)
+	}
+	for _, c := range append(held, others...) {
+		c.Close()
 	}
 	seen := map[int]bool{}
 	for _, n := range []int{p.SMTP, p.Submit, p.Jobs, p.Names, p.Remote} {
@@ -151,12 +160,38 @@ func TestOrders(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.words, got, c.want)
 		}
 	}
-	if lock, err := s.lock(); err != nil {
-		t.Error(err)
-	} else {
-		defer lock.Close()
-		if _, err := s.lock(); err == nil {
-			t.Error("two labs may run in one directory")
+}
+
+// TestOneDirectory wants the files of a lab to be left alone by another, and
+// what a killed Create left to be made whole.
+func TestOneDirectory(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "mta")
+	c := Config{Base: base, Binary: "/bin/true", Fresh: true}
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(s.Site.ConfigDir(), "dispatcher.cnf")
+	before, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fresh := range []bool{true, false} {
+		c.Fresh = fresh
+		if _, err := New(c); err == nil || !strings.Contains(err.Error(), "another lab runs in") {
+			t.Errorf("two labs may run in one directory: %v", err)
 		}
 	}
+	if after, err := os.ReadFile(name); err != nil || string(after) != string(before) {
+		t.Errorf("the second lab changed the files of the first, %v:\n%s", err, after)
+	}
+	release(s.held)
+	if err := os.RemoveAll(s.Site.RunDir()); err != nil {
+		t.Fatal(err)
+	}
+	c.Fresh = true
+	if s, err = New(c); err != nil {
+		t.Fatalf("a directory that was made by half: %v", err)
+	}
+	release(s.held)
 }

@@ -49,6 +49,9 @@ func (p Practice) Run(ctx context.Context) error {
 	select {
 	case <-up:
 	case err := <-ended:
+		if err == nil {
+			err = errors.New("it ended before the practice MTA had come up")
+		}
 		return err
 	}
 	p.Say(addresses(s))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,7 @@ type Watcher struct {
 	address string
 	child   *stage.Child
 	client  *api.Client
+	held    io.Closer // what keeps other labs from the port; nil where it was named
 }
 
 // apiPort is where mtawatch answers by default.
@@ -37,13 +39,14 @@ const apiPort = 9725
 
 // New writes the configuration. Nothing runs yet.
 func New(cfg Config) (*Watcher, error) {
+	var held io.Closer
 	if cfg.Port == 0 {
 		var err error
-		if cfg.Port, err = stage.FreePort(apiPort); err != nil {
+		if cfg.Port, held, err = stage.FreePort(apiPort); err != nil {
 			return nil, err
 		}
 	}
-	w := &Watcher{cfg: cfg, address: "127.0.0.1:" + strconv.Itoa(cfg.Port)}
+	w := &Watcher{held: held, cfg: cfg, address: "127.0.0.1:" + strconv.Itoa(cfg.Port)}
 	w.client = api.NewClient(w.address, 0)
 	if err := os.MkdirAll(w.DataDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("prepare mtawatch: %w", err)
@@ -151,6 +154,9 @@ const (
 
 // Stop ends it politely.
 func (w *Watcher) Stop() error {
+	if w.held != nil {
+		defer w.held.Close()
+	}
 	if w.child == nil {
 		return nil
 	}

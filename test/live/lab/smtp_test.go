@@ -5,6 +5,7 @@ package lab
 import (
 	"bufio"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -62,6 +63,7 @@ func (s *sink) session(conn net.Conn) {
 				s.taken[id+" "+a] = append(s.taken[id+" "+a], time.Now())
 			}
 			s.mu.Unlock()
+			time.Sleep(rand.N(10 * time.Millisecond)) // who is killed now does not know that it was taken
 		case "QUIT":
 			fmt.Fprint(conn, "221 2.0.0 Bye\r\n")
 			return
