@@ -42,6 +42,8 @@ type Deps struct {
 	Look func(ctx context.Context, cfg config.Config) (view.Source, func() error, error)
 	// Client asks the daemon at an address; nil is api.NewClient.
 	Client func(addr string) view.Source
+	// Actor has the daemon at an address do something; nil is api.NewClient.
+	Actor func(addr string) view.Actor
 }
 
 // Main runs one command and gives its exit status. args begins with the name
@@ -58,7 +60,10 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 // Run is Main with other dependencies.
 func Run(ctx context.Context, deps Deps, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if deps.Client == nil {
-		deps.Client = func(addr string) view.Source { return api.NewClient(addr, 0) }
+		deps.Client = func(addr string) view.Source { return client(addr) }
+	}
+	if deps.Actor == nil {
+		deps.Actor = func(addr string) view.Actor { return client(addr) }
 	}
 	t := &tool{deps: deps, in: stdin, out: newPrinter(stdout), err: newPrinter(stderr)}
 	root := t.root()
@@ -141,7 +146,7 @@ func (t *tool) root() *cobra.Command {
 	})
 	root.AddCommand(t.runCommand(), t.statusCommand(), t.queueCommand(), t.failuresCommand(), t.connectionsCommand(),
 		t.processesCommand(), t.traceCommand(), t.replayCommand(), t.doctorCommand(), t.parseCommand(), t.classifyCommand(), t.judgeCommand(),
-		t.findingsCommand(), t.explainCommand(),
+		t.findingsCommand(), t.explainCommand(), t.silenceCommand(), t.unsilenceCommand(), t.silencesCommand(), t.hashPasswordCommand(),
 		t.checkConfigCommand(), t.labCommand(), t.versionCommand())
 	return root
 }

@@ -31,6 +31,7 @@ func (t *tool) findingsCommand() *cobra.Command {
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return t.findings(c.Context(), f, args) },
 	})
+	c.AddCommand(t.ackCommand(), t.unackCommand())
 	c.Flags().BoolVar(&f.all, "all", false, "those that are over too")
 	c.Flags().IntVar(&f.limit, "limit", 100, "at most so many that are over")
 	c.Flags().StringVar(&f.since, "since", "", "only those that were open then or after: 2h, 3d, or a time")
@@ -97,6 +98,9 @@ func (t *tool) findingTable(v view.Findings, f findingFlags) {
 	for i := range list {
 		f := &list[i]
 		lasted := "open, " + ageText(v.Time, f.Since)
+		if f.Held() {
+			lasted = "known, " + ageText(v.Time, f.Since)
+		}
 		if !f.End.IsZero() {
 			lasted = spanText(f.End.Sub(f.Since))
 		}
@@ -130,6 +134,7 @@ const shownEvidence = 3
 func (t *tool) findingShort(now time.Time, f *mta.Finding) {
 	t.findingHead(f)
 	t.item("since", []string{sinceText(now, f)})
+	t.item("known", nonEmpty(heldText(now, f)))
 	t.item("why", nonEmpty(clean(f.Cause)))
 	var list []string
 	for i := range f.Evidence {
@@ -160,6 +165,7 @@ func (t *tool) findingWhole(now time.Time, f *mta.Finding) {
 	}
 	t.item("about", nonEmpty(about))
 	t.item("since", []string{sinceText(now, f)})
+	t.item("known", nonEmpty(heldText(now, f)))
 	t.item("why", nonEmpty(clean(f.Cause)))
 	if f.Reason != mta.CauseNone {
 		t.item("cause", []string{f.Reason.String() + ", " + scopeText(f.Reason.Scope())})
