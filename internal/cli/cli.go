@@ -147,7 +147,7 @@ func (t *tool) root() *cobra.Command {
 	root.AddCommand(t.runCommand(), t.statusCommand(), t.queueCommand(), t.failuresCommand(), t.connectionsCommand(),
 		t.processesCommand(), t.traceCommand(), t.replayCommand(), t.doctorCommand(), t.parseCommand(), t.classifyCommand(), t.judgeCommand(),
 		t.findingsCommand(), t.explainCommand(), t.silenceCommand(), t.unsilenceCommand(), t.silencesCommand(), t.hashPasswordCommand(),
-		t.checkConfigCommand(), t.labCommand(), t.versionCommand())
+		t.topCommand(), t.checkConfigCommand(), t.labCommand(), t.versionCommand())
 	return root
 }
 
@@ -171,27 +171,66 @@ func (t *tool) settings() (config.Config, error) {
 
 // ask asks the daemon that --server or MTAWATCH_SERVER names; without either
 // the daemon of this machine; and where none runs, it looks for itself.
-func ask[T any](ctx context.Context, t *tool, question func(view.Source) (T, error)) (T, error) {
-	var none T
+func ask[T any](ctx context.Context, t *tool, question func(view.Source) (T, error)) (v T, err error) {
+	r, err := t.reader(t.complain)
+	if err != nil {
+		return v, err
+	}
+	err = r.ask(ctx, func(s view.Source) (err error) {
+		v, err = question(s)
+		return err
+	})
+	return v, err
+}
+
+// reader finds who answers, each time it is asked.
+type reader struct {
+	t         *tool
+	cfg       config.Config
+	addresses []string // to be tried in this order
+	clients   map[string]view.Source
+	look      bool        // look at the machine where none answers
+	note      func(error) // takes what is no reason to stop
+}
+
+func (t *tool) reader(note func(error)) (*reader, error) {
+	r := &reader{t: t, clients: make(map[string]view.Source), note: note}
 	if addr := t.explicitServer(); addr != "" {
-		return question(t.deps.Client(addr))
+		r.addresses = []string{addr}
+		return r, nil
 	}
 	cfg, err := t.settings()
 	if err != nil {
-		return none, err
+		return nil, err
 	}
-	for _, addr := range localAddresses(cfg) {
-		v, err := question(t.deps.Client(addr))
+	r.cfg, r.look, r.addresses = cfg, true, localAddresses(cfg)
+	return r, nil
+}
+
+// client gives the same one each time, for it keeps its connection.
+func (r *reader) client(addr string) view.Source {
+	if r.clients[addr] == nil {
+		r.clients[addr] = r.t.deps.Client(addr)
+	}
+	return r.clients[addr]
+}
+
+// ask puts a question to the first that answers.
+func (r *reader) ask(ctx context.Context, question func(view.Source) error) error {
+	for _, addr := range r.addresses {
+		err := question(r.client(addr))
 		switch {
+		case !r.look:
+			return err
 		case errors.Is(err, api.ErrNoDaemon), errors.Is(err, fs.ErrPermission):
 			continue
 		case errors.Is(err, api.ErrNotMtawatch):
-			t.complain(fmt.Errorf("%w; looking for myself", err))
+			r.note(fmt.Errorf("%w; looking for myself", err))
 			continue
 		}
-		return v, err
+		return err
 	}
-	return look(ctx, t, cfg, question)
+	return r.t.look(ctx, r.cfg, question)
 }
 
 func (t *tool) explicitServer() string {
@@ -221,13 +260,13 @@ func localAddresses(cfg config.Config) []string {
 }
 
 // look asks the machine itself.
-func look[T any](ctx context.Context, t *tool, cfg config.Config, question func(view.Source) (T, error)) (v T, err error) {
+func (t *tool) look(ctx context.Context, cfg config.Config, question func(view.Source) error) (err error) {
 	if t.deps.Look == nil {
-		return v, view.Advise(errors.New("look at this machine: not possible in this build"), "start the daemon with 'mtawatch run' or name one with --server")
+		return view.Advise(errors.New("look at this machine: not possible in this build"), "start the daemon with 'mtawatch run' or name one with --server")
 	}
 	src, end, err := t.deps.Look(ctx, cfg)
 	if err != nil {
-		return v, fmt.Errorf("look at this machine: %w", err)
+		return fmt.Errorf("look at this machine: %w", err)
 	}
 	defer func() {
 		if cerr := end(); err == nil && cerr != nil {

@@ -15,6 +15,7 @@ import (
 // do there.
 type printer struct {
 	w        *bufio.Writer
+	file     *os.File // nil: it is no terminal
 	terminal bool
 	colour   bool
 	columns  int // 0: no limit, for it is no terminal
@@ -23,10 +24,10 @@ type printer struct {
 func newPrinter(w io.Writer) *printer {
 	p := &printer{w: bufio.NewWriterSize(w, 16<<10)}
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !ok || !isTerminal(f) {
 		return p
 	}
-	p.terminal = true
+	p.file, p.terminal = f, true
 	p.colour = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	p.columns = 80
 	if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
@@ -34,6 +35,8 @@ func newPrinter(w io.Writer) *printer {
 	}
 	return p
 }
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 func (p *printer) flush() error { return p.w.Flush() }
 
@@ -60,13 +63,20 @@ func (p *printer) in(st style, s string) string {
 
 // json writes v as one JSON value, indented on a terminal.
 func (p *printer) json(v any) error {
-	var b []byte
-	var err error
-	if p.terminal {
-		b, err = json.MarshalIndent(v, "", "  ")
-	} else {
-		b, err = json.Marshal(v)
+	if !p.terminal {
+		return p.jsonLine(v)
 	}
+	b, err := json.MarshalIndent(v, "", "  ")
+	return p.writeJSON(b, err)
+}
+
+// jsonLine writes v as JSON on one line.
+func (p *printer) jsonLine(v any) error {
+	b, err := json.Marshal(v)
+	return p.writeJSON(b, err)
+}
+
+func (p *printer) writeJSON(b []byte, err error) error {
 	if err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}

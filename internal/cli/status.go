@@ -27,16 +27,24 @@ func (t *tool) statusCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return t.status(c.Context(), f) },
 	})
 	c.Flags().BoolVar(&f.brief, "brief", false, "one line with performance data, for Nagios and its like")
+	c.Flags().BoolVar(&f.watch, "watch", false, "go on, with a line at each change of the verdict or a finding; with --json an object a line")
+	c.Flags().DurationVar(&f.interval, "interval", 5*time.Second, "of --watch: time between two questions")
 	return c
 }
 
 // statusFlags are the flags of status.
-type statusFlags struct{ brief bool }
+type statusFlags struct {
+	brief, watch bool
+	interval     time.Duration
+}
 
 // status prints verdict, findings and signs. Whatever keeps it from knowing them gives exit
 // status 3, for a monitor must not take a failed question for a failed mail
 // server.
 func (t *tool) status(ctx context.Context, f statusFlags) error {
+	if f.watch {
+		return t.watchStatus(ctx, f.interval)
+	}
 	s, err := ask(ctx, t, func(s view.Source) (view.Status, error) { return s.Status(ctx) })
 	if err != nil {
 		if !t.json {

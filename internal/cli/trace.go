@@ -175,7 +175,11 @@ func (t *tool) traceFrom(ctx context.Context, question func(view.Source) (view.T
 	if err != nil {
 		return view.TraceSummary{}, err
 	}
-	sum, err := look(ctx, t, cfg, question)
+	var sum view.TraceSummary
+	err = t.look(ctx, cfg, func(s view.Source) (err error) {
+		sum, err = question(s)
+		return err
+	})
 	if err != nil && (errors.Is(err, fs.ErrPermission) || t.deps.Look == nil) || err == nil && sum.Steps == 0 && noPermission(sum.Unread) {
 		for _, addr := range localAddresses(cfg) {
 			if asked, aerr := question(t.deps.Client(addr)); aerr == nil {

@@ -1,0 +1,318 @@
+package tui
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/say"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// slowest is the interval at which a look at the machine is repeated: it
+// reads logs and counts the queue anew each time.
+const slowest = 10 * time.Second
+
+// model is the state of the view. It changes in Update alone.
+type model struct {
+	cfg    Config
+	glyphs glyphs
+	ask    func(question) tea.Cmd
+
+	width, height int
+	tab           tab
+	cursor        [numTabs]int
+	chosen        [numTabs]string // key of the row at the cursor
+	pattern       string
+	typing        bool // the pattern
+	zoom          *zoom
+	help          bool
+	helpFrom      int
+	span          int    // of spans
+	instance      string // that is shown
+
+	asking, again bool
+	turn          int // of the tick that counts
+	at            time.Time
+	err           error
+	lost          time.Time // since when there is no answer
+
+	status      *view.Status
+	pasts       map[string]*past
+	queue       *view.Queue
+	failures    *view.Failures
+	connections *view.Connections
+	processes   *view.Processes
+	findings    *view.Findings
+	messages    *view.Messages
+	noMessages  error
+}
+
+// zoom is a row that is looked into.
+type zoom struct {
+	key  string
+	from int // first line that is shown
+	rows []row
+	gone bool // the row is there no more; its last state stays
+}
+
+// spans are the times that graphs show.
+func spans() []time.Duration {
+	return []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour}
+}
+
+func newModel(ctx context.Context, cfg Config) *model {
+	m := &model{cfg: cfg, glyphs: glyphsOf(cfg.UTF8), pasts: map[string]*past{}, width: 80, height: 24}
+	m.ask = func(q question) tea.Cmd {
+		return func() tea.Msg { return ask(ctx, cfg.Ask, q) }
+	}
+	return m
+}
+
+// Init asks for the first time.
+func (m *model) Init() tea.Cmd { return m.askNow() }
+
+// askNow asks at once, or as soon as the answer that is under way is there.
+func (m *model) askNow() tea.Cmd {
+	if m.asking {
+		m.again = true
+		return nil
+	}
+	m.asking, m.again = true, false
+	m.turn++ // a tick that is still to come counts no more
+	q := question{tab: m.tab, instance: m.instance, failing: m.roomBelow()}
+	if m.zoom != nil && m.tab == tabQueue {
+		if name, single := destinationOf(m.zoom.key); single {
+			q.messages = &view.MessageQuery{Instance: m.instance, Destination: name, Limit: 50}
+		}
+	}
+	return m.ask(q)
+}
+
+// Update takes a message.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = max(msg.Width, 1), max(msg.Height, 1)
+	case tick:
+		if msg.turn == m.turn && !m.asking {
+			cmd = m.askNow()
+		}
+	case answer:
+		cmd = m.take(&msg)
+	case tea.PasteMsg:
+		if m.typing {
+			m.typed(msg.Content)
+		}
+	case tea.KeyPressMsg:
+		cmd = m.key(msg)
+	default:
+		return m, nil
+	}
+	m.settle()
+	return m, cmd
+}
+
+// take takes an answer and sees to the next one.
+func (m *model) take(a *answer) tea.Cmd {
+	m.asking = false
+	if a.err != nil {
+		m.err = a.err
+		if m.lost.IsZero() {
+			m.lost = a.at
+		}
+		m.at = a.at
+		return m.next(m.cfg.Interval)
+	}
+	pause := m.cfg.Interval
+	if a.status.Daemon == nil {
+		pause = max(pause, slowest)
+	}
+	m.err, m.lost, m.at = nil, time.Time{}, a.at
+	m.status = &a.status
+	m.remember(pause)
+	if m.instance == "" || m.shown() == nil {
+		m.choose(worst(m.status))
+	}
+	if a.instance == m.instance {
+		m.keep(a)
+	}
+	return m.next(pause)
+}
+
+// keep keeps what was asked for beside the status.
+func (m *model) keep(a *answer) {
+	switch a.tab {
+	case tabQueue:
+		m.queue = a.queue
+		if a.question.messages != nil {
+			m.messages, m.noMessages = a.messages, a.noMessages
+		}
+	case tabFailures:
+		m.failures = a.failures
+	case tabConnections:
+		m.connections = a.connections
+	case tabDaemons:
+		m.processes = a.processes
+	case tabFindings:
+		m.findings = a.findings
+	case tabSigns:
+		if a.failing {
+			m.failures = a.failures
+		}
+	}
+}
+
+// next asks again after a pause, or at once if something was asked for
+// meanwhile.
+func (m *model) next(pause time.Duration) tea.Cmd {
+	if m.again {
+		return m.askNow()
+	}
+	m.turn++
+	return wait(pause, m.turn)
+}
+
+// remember puts the signs of all instances into what is kept of them.
+func (m *model) remember(pause time.Duration) {
+	for name := range m.pasts {
+		if !slices.ContainsFunc(m.status.Instances, func(in view.InstanceStatus) bool { return in.Name == name }) {
+			delete(m.pasts, name)
+		}
+	}
+	for i := range m.status.Instances {
+		in := &m.status.Instances[i]
+		p := m.pasts[in.Name]
+		if p == nil {
+			p = &past{}
+			m.pasts[in.Name] = p
+		}
+		p.add(m.status.Time, 3*pause, in)
+	}
+}
+
+// choose shows another instance.
+func (m *model) choose(instance string) {
+	if instance == m.instance {
+		return
+	}
+	m.instance, m.zoom = instance, nil
+	m.queue, m.failures, m.processes, m.messages, m.noMessages = nil, nil, nil, nil, nil
+}
+
+// worst gives the instance of the worst finding, else the first.
+func worst(s *view.Status) string {
+	for i := range s.Findings {
+		for k := range s.Instances {
+			if s.Instances[k].Name == s.Findings[i].Instance && s.Findings[i].Severity != mta.SeverityInfo {
+				return s.Instances[k].Name
+			}
+		}
+	}
+	if len(s.Instances) == 0 {
+		return ""
+	}
+	return s.Instances[0].Name
+}
+
+// shown gives the instance that is shown; nil when there is none.
+func (m *model) shown() *view.InstanceStatus {
+	if m.status == nil {
+		return nil
+	}
+	for i := range m.status.Instances {
+		if m.status.Instances[i].Name == m.instance {
+			return &m.status.Instances[i]
+		}
+	}
+	return nil
+}
+
+// told gives the findings that are listed: not those that only repeat a blind spot.
+func (m *model) told() []*mta.Finding {
+	var list []*mta.Finding
+	if m.status == nil {
+		return nil
+	}
+	for i := range m.status.Findings {
+		list = append(list, &m.status.Findings[i])
+	}
+	return list
+}
+
+// keys gives the keys of all rows of the tab, by which the cursor holds to its row.
+func (m *model) keys() []string {
+	var list []string
+	if m.tab == tabSigns {
+		for _, f := range m.told() {
+			list = append(list, keyOf(f))
+		}
+		return append(list, "queue", "failures", "connections", "daemons")
+	}
+	if t := m.table(); t != nil {
+		for _, it := range t.items {
+			list = append(list, it.key)
+		}
+	}
+	return list
+}
+
+// settle puts the cursor back on its row, and renews what zooming in shows.
+func (m *model) settle() {
+	keys := m.keys()
+	if i := slices.Index(keys, m.chosen[m.tab]); i >= 0 {
+		m.cursor[m.tab] = i
+	}
+	m.cursor[m.tab] = max(0, min(m.cursor[m.tab], len(keys)-1))
+	if m.zoom == nil {
+		return
+	}
+	columns := m.width
+	rows := m.rowsOf(m.zoom.key, columns)
+	m.zoom.gone = rows == nil
+	if rows != nil {
+		m.zoom.rows = rows
+	}
+	m.zoom.from = max(0, min(m.zoom.from, len(m.zoom.rows)-m.bodyHeight()))
+}
+
+// rowsOf gives what zooming into a row shows; nil when it is not there.
+func (m *model) rowsOf(key string, columns int) []row {
+	if m.tab == tabSigns {
+		for _, f := range m.told() {
+			if keyOf(f) == key {
+				return findingWhole(m.status.Time, f, columns)
+			}
+		}
+		return nil
+	}
+	t := m.table()
+	if t == nil {
+		return nil
+	}
+	for _, it := range t.items {
+		if it.key == key {
+			return it.whole(columns)
+		}
+	}
+	return nil
+}
+
+// bodyHeight is the room between head and foot.
+func (m *model) bodyHeight() int { return max(1, m.height-3) }
+
+// lostText says that the answers stopped.
+func (m *model) lostText() string {
+	text := "no answer"
+	if m.at.Sub(m.lost) >= time.Second {
+		text += " for " + say.Age(m.at, m.lost)
+	}
+	return text + ": " + fixed(say.FirstLine(m.err.Error()))
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,167 @@
+package tui
+
+import (
+	"math"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/view"
+)
+
+// maxPoints bounds what is kept of one figure.
+const maxPoints = 8192
+
+// point is a figure from one moment on. What is not known is NaN.
+type point struct {
+	at               time.Time
+	lasts            time.Duration // until nothing is known of it any more, unless another point comes
+	value, low, high float64
+}
+
+func unknownPoint() point {
+	return point{value: math.NaN(), low: math.NaN(), high: math.NaN()}
+}
+
+// line is one figure over time, oldest first.
+type line struct{ points []point }
+
+func (l *line) add(p point) {
+	if n := len(l.points); n > 0 && !p.at.After(l.points[n-1].at) {
+		return // the same answer once more, or a clock that was set back
+	}
+	if len(l.points) >= maxPoints {
+		l.points = append(l.points[:0], l.points[maxPoints/4:]...)
+	}
+	l.points = append(l.points, p)
+}
+
+// steps gives n steps of time up to end: the greatest value in each, and the
+// last normal range.
+func (l *line) steps(end time.Time, step time.Duration, n int) []point {
+	out := make([]point, n)
+	for i := range out {
+		out[i] = unknownPoint()
+	}
+	begin := end.Add(-time.Duration(n) * step)
+	for k, p := range l.points {
+		until := p.at.Add(p.lasts)
+		if k+1 < len(l.points) && l.points[k+1].at.Before(until) {
+			until = l.points[k+1].at
+		}
+		if !until.After(begin) || !p.at.Before(end) {
+			continue
+		}
+		first := max(0, int(p.at.Sub(begin)/step))
+		if p.at.Before(begin) {
+			first = 0
+		}
+		last := min(n-1, int((until.Sub(begin)-1)/step))
+		for i := first; i <= last; i++ {
+			o := &out[i]
+			if math.IsNaN(o.value) || p.value > o.value {
+				o.value = p.value
+			}
+			if !math.IsNaN(p.low) && !math.IsNaN(p.high) {
+				o.low, o.high = p.low, p.high
+			}
+		}
+	}
+	for i := n - 2; i >= 0; i-- {
+		// What is normal at an hour was normal before it was asked for, too.
+		if math.IsNaN(out[i].low) && step*time.Duration(n-i) <= time.Hour {
+			out[i].low, out[i].high = out[i+1].low, out[i+1].high
+		}
+	}
+	return out
+}
+
+// past is what is kept of one instance's signs.
+type past struct {
+	queue, sent, failed, connections, processes line
+	rates                                       rates
+}
+
+// rates makes figures a minute of attempts that are counted in a window.
+type rates struct {
+	last   view.FailureStatus
+	at     time.Time
+	pieces []piece // of the last minute
+}
+
+// piece is what came between two answers.
+type piece struct {
+	at           time.Time
+	took         time.Duration
+	sent, failed int64
+}
+
+// rateSpan is what a rate is the mean of.
+const rateSpan = time.Minute
+
+// add takes the attempts of an answer. When a step has left the window the
+// difference to the answer before tells nothing, and is left out.
+func (r *rates) add(at time.Time, f view.FailureStatus) {
+	if f.Unknown != "" || f.Attempts == nil {
+		*r = rates{}
+		return
+	}
+	sent, failed := attempts(f)
+	took := at.Sub(r.at)
+	if r.last.Attempts != nil && took > 0 && took <= rateSpan && f.Since.Equal(r.last.Since) {
+		s, d := attempts(r.last)
+		if sent >= s && failed >= d {
+			r.pieces = append(r.pieces, piece{at, took, sent - s, failed - d})
+		}
+	}
+	r.last, r.at = f, at
+	for len(r.pieces) > 0 && r.pieces[0].at.Before(at.Add(-rateSpan)) {
+		r.pieces = r.pieces[1:]
+	}
+}
+
+// minute gives attempts a minute, NaN while they are not known.
+func (r *rates) minute() (sent, failed float64) {
+	var took time.Duration
+	for _, p := range r.pieces {
+		took += p.took
+		sent += float64(p.sent)
+		failed += float64(p.failed)
+	}
+	if took <= 0 {
+		return math.NaN(), math.NaN()
+	}
+	return sent / took.Minutes(), failed / took.Minutes()
+}
+
+// attempts adds up what went well and what did not.
+func attempts(f view.FailureStatus) (sent, failed int64) {
+	for status, n := range f.Attempts {
+		if status == mta.StatusSent.String() {
+			sent += n
+		} else {
+			failed += n
+		}
+	}
+	return sent, failed
+}
+
+// add takes the signs of one answer.
+func (p *past) add(at time.Time, lasts time.Duration, in *view.InstanceStatus) {
+	p.rates.add(at, in.Failures)
+	put := func(l *line, v float64, r *view.Range) {
+		q := unknownPoint()
+		q.at, q.lasts, q.value = at, lasts, v
+		if r != nil {
+			q.low, q.high = r.Low, r.High
+		}
+		l.add(q)
+	}
+	sent, failed := p.rates.minute()
+	normalSent, normalFailed := normalAttempts(in.Failures.Normal)
+	put(&p.queue, waiting(in.Queue), in.Queue.Normal)
+	put(&p.sent, sent, normalSent)
+	put(&p.failed, failed, normalFailed)
+	open, normal := connections(in.Connections)
+	put(&p.connections, open, normal)
+	put(&p.processes, processes(in.Processes), nil)
+}
