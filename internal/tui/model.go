@@ -233,7 +233,7 @@ func (m *model) shown() *view.InstanceStatus {
 	return nil
 }
 
-// told gives the findings that are listed: not those that only repeat a blind spot.
+// told gives the open findings, the worst first.
 func (m *model) told() []*mta.Finding {
 	var list []*mta.Finding
 	if m.status == nil {

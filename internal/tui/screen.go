@@ -337,12 +337,16 @@ func (m *model) panel(s *sign, chosen bool, columns, lines int) []row {
 	} else {
 		texts = append(texts, text(plain, "  "+fixed(s.now)), text(dim, "  "+fixed(s.normal)))
 	}
-	for _, l := range s.lines {
-		texts = append(texts, wrap(dim, "  "+fixed(l), words, 4)...)
-	}
 	high := lines
 	if lines > 3 {
 		high = lines - 1 // a free line between the panels
+	}
+	for _, l := range s.lines {
+		more := wrap(dim, "  "+fixed(l), words, 4)
+		if len(texts)+len(more) > high {
+			more = []row{text(dim, "  "+fixed(l))} // cut
+		}
+		texts = append(texts, more...)
 	}
 	drawn := graph(m.glyphs, s, m.status.Time, spans()[m.span], columns-words-2, high)
 	out := make([]row, lines)
@@ -363,7 +367,7 @@ func (m *model) tablePage(room int) []row {
 	if in := m.shown(); in != nil && m.height >= 20 {
 		list := signs(m.status, in, m.pasts[in.Name])
 		for i := range list {
-			out = append(out, m.signLine(&list[i], tabOf(list[i].kind) == m.tab && m.tab != tabFindings, m.width))
+			out = append(out, m.signLine(&list[i], false, m.width))
 		}
 		out = append(out, nil)
 	}

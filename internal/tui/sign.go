@@ -18,6 +18,8 @@ type sign struct {
 	short   string // now, in few columns
 	now     string
 	normal  string
+	value   float64     // now, NaN when unknown
+	usual   *view.Range // of value
 	verdict view.Verdict
 	word    string   // the verdict, or what stands in its place
 	lines   []string // more of it, the most telling first
@@ -116,29 +118,42 @@ func (g *sign) judge(s *view.Status, in *view.InstanceStatus) {
 		g.verdict = view.VerdictUnknown
 	}
 	for i := range s.Findings {
-		f := &s.Findings[i]
-		if f.Code.Sign() != g.kind || f.Instance != "" && f.Instance != in.Name {
-			continue
-		}
-		switch {
-		case f.Severity == mta.SeverityCritical:
-			g.verdict = view.VerdictCritical
-		case f.Severity == mta.SeverityWarning && g.verdict != view.VerdictCritical:
-			g.verdict = view.VerdictWarning
+		g.worsen(&s.Findings[i], in.Name)
+		for k := range s.Findings[i].Folded {
+			g.worsen(&s.Findings[i].Folded[k], in.Name)
 		}
 	}
 	if g.kind == mta.SignDaemons && len(in.Processes.Missing) > 0 {
 		g.verdict = view.VerdictCritical
 	}
 	g.word = say.Verdict(g.verdict)
-	if g.verdict == view.VerdictOK && !s.Judged {
+	switch {
+	case g.verdict != view.VerdictOK:
+	case !s.Judged:
 		g.word = "not judged"
+	case g.usual != nil && g.value > g.usual.High:
+		g.word = "above normal"
+	case g.usual != nil && g.value < g.usual.Low:
+		g.word = "below normal"
 	}
 	if g.normal == "" {
 		g.normal = "what is normal is not known yet"
 		if !s.Judged {
 			g.normal = "what is normal only a daemon knows"
 		}
+	}
+}
+
+// worsen takes a finding, if it is about the sign.
+func (g *sign) worsen(f *mta.Finding, instance string) {
+	if f.Code.Sign() != g.kind || f.Instance != "" && f.Instance != instance {
+		return
+	}
+	switch {
+	case f.Severity == mta.SeverityCritical:
+		g.verdict = view.VerdictCritical
+	case f.Severity == mta.SeverityWarning && g.verdict != view.VerdictCritical:
+		g.verdict = view.VerdictWarning
 	}
 }
 
@@ -162,7 +177,7 @@ func queueSign(now time.Time, in *view.InstanceStatus, p *past) sign {
 		}
 		return g
 	}
-	g.short = say.Count(*q.Messages)
+	g.short, g.value, g.usual = say.Count(*q.Messages), waiting(q), q.Normal
 	g.now = say.Plural(*q.Messages, "message")
 	if q.Bytes != nil && *q.Messages > 0 {
 		g.now += ", " + say.Bytes(*q.Bytes)
@@ -198,6 +213,10 @@ func failureSign(now time.Time, in *view.InstanceStatus, p *past) sign {
 		g.short = fmt.Sprintf("%d/%d h", s, d)
 	}
 	if s, d := normalAttempts(f.Normal); s != nil {
+		g.value, g.usual = sent, s
+		if d != nil && failed > d.High { // more than usual that fails tells more than what is sent
+			g.value, g.usual = failed, d
+		}
 		g.normal = "normal: " + say.Range(*s) + " sent"
 		if d != nil {
 			g.normal += ", " + say.Range(*d) + " failed"
@@ -219,7 +238,7 @@ func connectionSign(in *view.InstanceStatus, p *past) sign {
 	if math.IsNaN(n) {
 		return g
 	}
-	g.short = say.Count(int64(n))
+	g.short, g.value, g.usual = say.Count(int64(n)), n, normal
 	g.now = say.Plural(int64(n), "connection")
 	if normal != nil {
 		g.normal = "normal: " + say.Range(*normal)

@@ -31,19 +31,6 @@ func tabName(t tab) string {
 	return [numTabs]string{"signs", "queue", "failures", "connections", "daemons", "findings"}[t]
 }
 
-// tabOf gives the tab that looks into a sign.
-func tabOf(s mta.Sign) tab {
-	switch s {
-	case mta.SignQueues:
-		return tabQueue
-	case mta.SignFailures:
-		return tabFailures
-	case mta.SignConnections:
-		return tabConnections
-	}
-	return tabDaemons
-}
-
 // table gives the table of the tab that is open; nil while its answer is not there.
 func (m *model) table() *table {
 	var t *table
@@ -93,7 +80,11 @@ func (m *model) queueTable() *table {
 	}
 	t.columns = []column{{title: "DESTINATION"}, {title: "T", right: true}}
 	for k, a := range d.Ages {
-		t.columns = append(t.columns, column{title: fixed(a), right: true, gives: 3 + len(d.Ages) - k})
+		c := column{title: fixed(a), right: true, gives: 3 + k}
+		if d.Total != nil && k < len(d.Total.Ages) && d.Total.Ages[k] == 0 {
+			c.gives += 30 // nothing stands there
+		}
+		t.columns = append(t.columns, c)
 	}
 	t.columns = append(t.columns, column{title: "USUAL", right: true, gives: 2}, column{title: "OLDEST", right: true, gives: 1}, column{title: "LAST REASON", gives: 20})
 	list := slices.Clone(d.Rows)

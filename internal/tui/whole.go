@@ -214,6 +214,7 @@ func (m *model) messageRows(s *sheet) {
 		if len(m.messages.Messages) == 0 {
 			s.put("messages", "none now")
 		}
+		name := "messages"
 		for i := range m.messages.Messages {
 			it := &m.messages.Messages[i]
 			from := it.Sender
@@ -227,7 +228,8 @@ func (m *model) messageRows(s *sheet) {
 			if from != "" {
 				head += ", from " + from
 			}
-			s.put([2]string{"message", "messages"}[min(len(m.messages.Messages)-1, 1)], head)
+			s.put(name, head)
+			name = ""
 			for _, r := range it.Recipients {
 				s.put("", "to "+r.Address, r.Reason)
 			}
