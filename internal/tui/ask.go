@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -19,6 +20,7 @@ type question struct {
 	failing  bool // the failures beside the signs
 	instance string
 	messages *view.MessageQuery // the messages of a destination that is looked into
+	charts   time.Duration      // how much of the past is asked for; 0 for none
 }
 
 // answer is all that one question got.
@@ -33,6 +35,7 @@ type answer struct {
 	findings    *view.Findings
 	messages    *view.Messages
 	noMessages  error // why there are none
+	charts      map[mta.Sign]view.Charts
 	err         error
 }
 
@@ -54,11 +57,29 @@ func ask(ctx context.Context, asker Asker, q question) tea.Msg {
 		if a.status, err = s.Status(ctx); err != nil {
 			return err
 		}
+		a.chart(ctx, s)
 		return a.more(ctx, s)
 	})
 	a.at = time.Now()
 	a.status.Verdict = a.status.Judge()
 	return a
+}
+
+// chart asks for the past of the signs. A daemon that cannot tell it is no
+// error: what was seen since the view began is shown then.
+func (a *answer) chart(ctx context.Context, s view.Source) {
+	if a.question.charts == 0 || a.status.Daemon == nil {
+		return
+	}
+	got := make(map[mta.Sign]view.Charts)
+	for _, sign := range [...]mta.Sign{mta.SignQueues, mta.SignFailures, mta.SignConnections, mta.SignDaemons} {
+		c, err := s.Chart(ctx, view.ChartQuery{Instance: a.instance, Sign: sign, Span: a.question.charts})
+		if err != nil {
+			return
+		}
+		got[sign] = c
+	}
+	a.charts = got
 }
 
 // more asks what the tab shows.

@@ -76,7 +76,7 @@ func (c *canvas) row(n int, wrong style) row {
 	return out
 }
 
-// band is the part of a canvas that one figure is drawn in.
+// field is the part of a canvas that one figure is drawn in.
 type field struct {
 	top, height int // dots
 	scale       float64
@@ -204,6 +204,10 @@ func graph(g glyphs, s *sign, at time.Time, of time.Duration, columns, rows int)
 		c.plot(d, down)
 	}
 	c.plot(f, up)
+	nothing := empty(up) && empty(down)
+	if nothing {
+		marks = nil // of no figure
+	}
 	wrong := verdictStyle(s.verdict)
 	out := make([]row, rows)
 	for i := range out {
@@ -213,7 +217,7 @@ func graph(g glyphs, s *sign, at time.Time, of time.Duration, columns, rows int)
 			out[i] = out[i].pad(c.columns).and(dim, " "+strings.Repeat(" ", labelWidth-1-say.Width(mark))+mark)
 		}
 	}
-	if empty(up) && empty(down) {
+	if nothing {
 		out[rows/2] = text(dim, "nothing known yet").cut(columns)
 	}
 	return out

@@ -39,7 +39,7 @@ func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 		return m.askNow()
 	case name == "t":
 		m.span = (m.span + 1) % len(spans())
-		return nil
+		return m.askNow()
 	case name == "i" || name == "I":
 		return m.otherInstance(name == "I")
 	}

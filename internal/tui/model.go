@@ -43,6 +43,7 @@ type model struct {
 
 	status      *view.Status
 	pasts       map[string]*past
+	charted     charted
 	queue       *view.Queue
 	failures    *view.Failures
 	connections *view.Connections
@@ -62,7 +63,38 @@ type zoom struct {
 
 // spans are the times that graphs show.
 func spans() []time.Duration {
-	return []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour}
+	return []time.Duration{time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 5 * time.Minute}
+}
+
+// charted names the charts that are there.
+type charted struct {
+	instance string
+	span     time.Duration
+	at       time.Time
+}
+
+// chartsLast is how long charts are good for: what is normal changes with the hour.
+const chartsLast = 10 * time.Minute
+
+// wantCharts gives the past that is to be asked for, 0 when it is there.
+func (m *model) wantCharts() time.Duration {
+	c, span := m.charted, spans()[m.span]
+	if m.instance == "" || c.instance == m.instance && c.span == span && m.at.Sub(c.at) < chartsLast {
+		return 0
+	}
+	return span
+}
+
+// chart takes charts. While no daemon answers they count as not there, so
+// that one that comes back is asked for what it knows.
+func (m *model) chart(a *answer) {
+	if a.status.Daemon == nil {
+		m.charted = charted{}
+	}
+	if p := m.pasts[a.instance]; p != nil && a.charts != nil {
+		p.seed(a.charts)
+		m.charted = charted{a.instance, a.question.charts, a.at}
+	}
 }
 
 func newModel(ctx context.Context, cfg Config) *model {
@@ -84,7 +116,7 @@ func (m *model) askNow() tea.Cmd {
 	}
 	m.asking, m.again = true, false
 	m.turn++ // a tick that is still to come counts no more
-	q := question{tab: m.tab, instance: m.instance, failing: m.roomBelow()}
+	q := question{tab: m.tab, instance: m.instance, failing: m.roomBelow(), charts: m.wantCharts()}
 	if m.zoom != nil && m.tab == tabQueue {
 		if name, single := destinationOf(m.zoom.key); single {
 			q.messages = &view.MessageQuery{Instance: m.instance, Destination: name, Limit: 50}
@@ -122,7 +154,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 func (m *model) take(a *answer) tea.Cmd {
 	m.asking = false
 	if a.err != nil {
-		m.err = a.err
+		m.err, m.charted = a.err, charted{}
 		if m.lost.IsZero() {
 			m.lost = a.at
 		}
@@ -136,8 +168,10 @@ func (m *model) take(a *answer) tea.Cmd {
 	m.err, m.lost, m.at = nil, time.Time{}, a.at
 	m.status = &a.status
 	m.remember(pause)
-	if m.instance == "" || m.shown() == nil {
-		m.choose(worst(m.status))
+	m.chart(a)
+	if name := worst(m.status); m.shown() == nil && name != m.instance {
+		m.choose(name)
+		m.again = true // for what is of this instance
 	}
 	if a.instance == m.instance {
 		m.keep(a)

@@ -79,6 +79,9 @@ func (l *line) steps(end time.Time, step time.Duration, n int) []point {
 type past struct {
 	queue, sent, failed, connections, processes line
 	rates                                       rates
+	// What is normal for sums, of which a status tells only the parts; nil
+	// while no chart has told it.
+	usualFailed, usualConnections *view.Range
 }
 
 // rates makes figures a minute of attempts that are counted in a window.
@@ -157,11 +160,105 @@ func (p *past) add(at time.Time, lasts time.Duration, in *view.InstanceStatus) {
 		l.add(q)
 	}
 	sent, failed := p.rates.minute()
-	normalSent, normalFailed := normalAttempts(in.Failures.Normal)
+	normalSent, normalFailed := p.normalAttempts(in.Failures.Normal)
 	put(&p.queue, waiting(in.Queue), in.Queue.Normal)
 	put(&p.sent, sent, normalSent)
 	put(&p.failed, failed, normalFailed)
-	open, normal := connections(in.Connections)
+	open, normal := p.open(in.Connections)
 	put(&p.connections, open, normal)
 	put(&p.processes, processes(in.Processes), nil)
+}
+
+// normalAttempts gives what is normal a minute for what is sent, and for all
+// that is not.
+func (p *past) normalAttempts(n *view.NormalFailures) (sent, failed *view.Range) {
+	sent, failed = normalAttempts(n)
+	if failed != nil && p.usualFailed != nil {
+		failed = p.usualFailed
+	}
+	return sent, failed
+}
+
+// open gives the open connections, and what is normal for them.
+func (p *past) open(c view.ConnectionStatus) (float64, *view.Range) {
+	n, normal := connections(c)
+	if normal != nil && p.usualConnections != nil {
+		normal = p.usualConnections
+	}
+	return n, normal
+}
+
+// seed puts charts in place of what was kept of the time that they are of.
+func (p *past) seed(charts map[mta.Sign]view.Charts) {
+	for sign, list := range charts {
+		var all line // of the daemons' roles
+		for i := range list.Charts {
+			c := &list.Charts[i]
+			points := pointsOf(c, list.Step)
+			switch c.ID {
+			case "queues":
+				p.queue.begin(points, list.To)
+			case "sent":
+				p.sent.begin(points, list.To)
+			case "failed":
+				p.failed.begin(points, list.To)
+				p.usualFailed = c.Normal
+			case "connections":
+				p.connections.begin(points, list.To)
+				p.usualConnections = c.Normal
+			}
+			if sign == mta.SignDaemons && c.Unit == "processes" {
+				all.sum(points)
+			}
+		}
+		if len(all.points) > 0 {
+			p.processes.begin(all.points, list.To)
+		}
+	}
+}
+
+// pointsOf gives the points of a chart; each of its steps ends at its time.
+func pointsOf(c *view.Chart, seconds int) []point {
+	step := time.Duration(seconds) * time.Second
+	at := func(l view.Line, i int) float64 {
+		if i < len(l) {
+			return l[i]
+		}
+		return math.NaN()
+	}
+	list := make([]point, len(c.Times))
+	for i, t := range c.Times {
+		begin := time.Unix(t, 0).Truncate(step)
+		if !begin.Before(time.Unix(t, 0)) {
+			begin = begin.Add(-step)
+		}
+		list[i] = point{begin, step, at(c.Values, i), at(c.Low, i), at(c.High, i)}
+	}
+	return list
+}
+
+// begin puts points before those that came after a moment.
+func (l *line) begin(points []point, until time.Time) {
+	for _, p := range l.points {
+		if p.at.After(until) {
+			points = append(points, p)
+		}
+	}
+	l.points = points
+}
+
+// sum adds points of the same steps to the line; nothing is normal for the
+// sum.
+func (l *line) sum(points []point) {
+	for i, p := range points {
+		p.low, p.high = math.NaN(), math.NaN()
+		switch {
+		case i >= len(l.points):
+			l.points = append(l.points, p)
+		case math.IsNaN(l.points[i].value):
+			l.points[i].value = p.value
+		case !math.IsNaN(p.value):
+			l.points[i].value += p.value
+		}
+	}
 }

@@ -198,7 +198,7 @@ func (m *model) signsPage(room int) []row {
 	}
 	out := m.findingLines(max(1, min(room-4/across*least, room/2)), m.cursor[m.tab])
 	room -= len(out)
-	list := signs(m.status, in, m.pasts[in.Name])
+	list := m.signs(in)
 	at := m.cursor[m.tab] - len(m.told())
 	down := len(list) / across
 	high := room / down
@@ -249,6 +249,9 @@ func (m *model) findingLines(most, cursor int) []row {
 	for _, i := range m.status.Imports {
 		out = append(out, text(dim, fmt.Sprintf("reading the rotated pieces of %s: %d of %d done", fixed(i.Source), i.FilesDone, i.Files)))
 	}
+	if m.err != nil && len(list) > 0 && most > 2 {
+		out = append(out, text(plain, m.calm()))
+	}
 	if len(list) == 0 {
 		if len(out) == 0 && most > 1 {
 			out = append(out, text(dim, m.calm()))
@@ -273,8 +276,23 @@ func (m *model) findingLines(most, cursor int) []row {
 	return out
 }
 
+// signs gives the signs of an instance. When there is no answer, how they
+// are is not known: the figures stay, the verdicts do not.
+func (m *model) signs(in *view.InstanceStatus) []sign {
+	list := signs(m.status, in, m.pasts[in.Name])
+	if m.err != nil {
+		for i := range list {
+			list[i].verdict, list[i].word = view.VerdictUnknown, say.Verdict(view.VerdictUnknown)
+		}
+	}
+	return list
+}
+
 // calm is what is said when no finding is open.
 func (m *model) calm() string {
+	if m.err != nil {
+		return "what stands below is old: as of " + say.Clock(m.at, m.status.Time)
+	}
 	if !m.status.Judged {
 		return "no daemon runs: this is the machine as it is; nobody judges it. 'mtawatch run' keeps watching"
 	}
@@ -293,8 +311,8 @@ func (m *model) findingLine(f *mta.Finding, chosen bool) []row {
 	}
 	sentence := fixed(f.Title) + ", since " + say.Clock(m.status.Time, f.Since) + " (" + say.Age(m.status.Time, f.Since) + ")"
 	lines := wrap(plain, mark+word+"  "+sentence, m.width, len(word)+4)
-	if len(lines) > 2 {
-		lines = append(lines[:1], lines[1].cut(m.width-3).and(plain, "..."))
+	if len(lines) > 2 { // the second one shows how it goes on
+		lines = append(lines[:1], append(lines[1], span{plain, " " + strings.TrimLeft(lines[2][0].text, " ")}).cut(m.width))
 	}
 	if chosen {
 		lines[0] = lines[0].all(reverse)
@@ -314,7 +332,7 @@ func (m *model) signLine(s *sign, chosen bool, columns int) row {
 		mark = "> "
 	}
 	r := row{{bold, mark + s.name}}.pad(14)
-	r = r.and(plain, say.Cut(fixed(s.short), 13)).pad(25).and(verdictStyle(s.verdict), s.word).pad(min(36, max(34, columns-6)))
+	r = r.and(plain, say.Cut(fixed(s.short), 13)).pad(25).and(verdictStyle(s.verdict), s.word).and(plain, " ").pad(min(36, max(34, columns-6)))
 	if columns >= 80 {
 		r = r.and(dim, say.Cut(fixed(s.normal), 34)).pad(71)
 	}
@@ -365,7 +383,7 @@ func (m *model) panel(s *sign, chosen bool, columns, lines int) []row {
 func (m *model) tablePage(room int) []row {
 	var out []row
 	if in := m.shown(); in != nil && m.height >= 20 {
-		list := signs(m.status, in, m.pasts[in.Name])
+		list := m.signs(in)
 		for i := range list {
 			out = append(out, m.signLine(&list[i], false, m.width))
 		}

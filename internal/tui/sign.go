@@ -27,8 +27,8 @@ type sign struct {
 	down    *line // drawn downwards; nil for none
 }
 
-// queueOnHold is not part of what waits, nor of what is normal for that.
-const queueOnHold = "hold"
+// onHold names queues that are not part of what waits, nor of what is normal for that.
+func onHold(queue string) bool { return queue == "hold" || queue == "held" }
 
 // waiting counts the messages that wait but for those on hold; NaN when
 // unknown.
@@ -38,7 +38,7 @@ func waiting(q view.QueueStatus) float64 {
 	}
 	n := *q.Messages
 	for _, c := range q.Queues {
-		if c.Name == queueOnHold {
+		if onHold(c.Name) {
 			n -= c.Messages
 		}
 	}
@@ -212,7 +212,7 @@ func failureSign(now time.Time, in *view.InstanceStatus, p *past) sign {
 		g.now = fmt.Sprintf("%d sent, %d failed in the last hour", s, d)
 		g.short = fmt.Sprintf("%d/%d h", s, d)
 	}
-	if s, d := normalAttempts(f.Normal); s != nil {
+	if s, d := p.normalAttempts(f.Normal); s != nil {
 		g.value, g.usual = sent, s
 		if d != nil && failed > d.High { // more than usual that fails tells more than what is sent
 			g.value, g.usual = failed, d
@@ -234,7 +234,7 @@ func failureSign(now time.Time, in *view.InstanceStatus, p *past) sign {
 func connectionSign(in *view.InstanceStatus, p *past) sign {
 	g := sign{kind: mta.SignConnections, name: "connections", now: unknownWord, short: unknownWord, up: &p.connections}
 	c := in.Connections
-	n, normal := connections(c)
+	n, normal := p.open(c)
 	if math.IsNaN(n) {
 		return g
 	}
