@@ -274,6 +274,16 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 func (refusal) Unwrap() error   { return ErrRefused }
 
+// bodyWithin is the time in which what a request carries must come.
+const bodyWithin = 10 * time.Second
+
+// LimitBody bounds what a request carries, in bytes and in time.
+func LimitBody(w http.ResponseWriter, r *http.Request, most int64) {
+	r.Body = http.MaxBytesReader(w, r.Body, most)
+	// Where it is not supported there is no connection either.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWithin))
+}
+
 // SameOrigin reports whether a browser sent a request from a page of this
 // server, or no browser did.
 func SameOrigin(r *http.Request) bool {

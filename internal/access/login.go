@@ -231,7 +231,7 @@ func (g *Gate) welcome(w http.ResponseWriter, r *http.Request, c credentials, ro
 }
 
 func readCredentials(w http.ResponseWriter, r *http.Request) (c credentials, asJSON bool, err error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	LimitBody(w, r, maxForm)
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
 		if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
 			return c, true, fmt.Errorf("read login: %w", err)
@@ -252,7 +252,7 @@ func (g *Gate) logout(w http.ResponseWriter, r *http.Request, who Who) {
 		refuse(w, r, http.StatusMethodNotAllowed, "use POST")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	LimitBody(w, r, maxForm)
 	token := r.Header.Get("X-CSRF-Token")
 	if token == "" {
 		token = r.PostFormValue("csrf")

@@ -64,7 +64,7 @@ func (h *handler) act(w http.ResponseWriter, r *http.Request, path string) bool 
 func (h *handler) change(w http.ResponseWriter, r *http.Request, do func(r *http.Request) (any, error)) {
 	ctx, cancel := context.WithTimeout(r.Context(), h.opts.Timeout)
 	defer cancel()
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	access.LimitBody(w, r, maxBody)
 	v, err := do(r.WithContext(ctx))
 	if err != nil {
 		h.fail(w, r, err)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,8 +141,31 @@ func answer[T any](h *handler, ask func(context.Context, *params) (T, error)) fu
 			h.fail(w, r, fmt.Errorf("write answer: %w", err))
 			return
 		}
-		w.Header().Set("Content-Type", typeJSON)
-		w.Write(append(body, '\n'))
+		h.send(w, r, append(body, '\n'))
+	}
+}
+
+// packFrom is the length from which an answer is sent compressed: charts are
+// long and shrink to a fifth.
+const packFrom = 32 << 10
+
+func (h *handler) send(w http.ResponseWriter, r *http.Request, body []byte) {
+	w.Header().Set("Content-Type", typeJSON)
+	if len(body) < packFrom || !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") || strings.Contains(r.Header.Get("Accept-Encoding"), "gzip;q=0") {
+		w.Write(body)
+		return
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Set("Vary", "Accept-Encoding")
+	z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	if err == nil {
+		_, err = z.Write(body)
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil && h.opts.Log != nil { // the reader has gone
+		h.opts.Log.Debug("answer request", "path", r.URL.Path, "error", err)
 	}
 }
 

@@ -1,0 +1,182 @@
+package app
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/history"
+)
+
+// An address that other machines reach is not opened without a question who
+// asks, nor in the clear.
+func TestListenElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	tokens := filepath.Join(dir, "tokens")
+	if err := os.WriteFile(tokens, []byte("viewer a-token-of-twenty-bytes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cert, key, _ := certificate(t, dir)
+	for _, tt := range []struct {
+		name     string
+		web      config.Web
+		insecure bool
+		ok       bool
+	}{
+		{"nothing", config.Web{}, false, false},
+		{"insecure alone", config.Web{}, true, false},
+		{"TLS alone", config.Web{TLSCert: cert, TLSKey: key}, false, false},
+		{"tokens alone", config.Web{TokensFile: tokens}, false, false},
+		{"tokens that cannot be read", config.Web{TokensFile: tokens + "x"}, true, false},
+		{"a certificate that cannot be read", config.Web{TokensFile: tokens, TLSCert: tokens, TLSKey: key}, false, false},
+		{"both", config.Web{TokensFile: tokens, TLSCert: cert, TLSKey: key}, false, true},
+		{"tokens, and a network that encrypts", config.Web{TokensFile: tokens}, true, true},
+	} {
+		cfg := config.Default()
+		cfg.Listen, cfg.Socket, cfg.Web, cfg.InsecureListen = "0.0.0.0:0", config.NoSocket, tt.web, tt.insecure
+		doors, err := listen(cfg, slog.New(slog.DiscardHandler))
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		for _, d := range doors {
+			_ = d.Close()
+		}
+	}
+}
+
+func certificate(t *testing.T, dir string) (cert, key string, pool *x509.CertPool) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kder, err := x509.MarshalECPrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, pool = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), x509.NewCertPool()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	pool.AppendCertsFromPEM(text)
+	for path, b := range map[string][]byte{cert: text, key: pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: kder})} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key, pool
+}
+
+// The daemon's own door with TLS and tokens: pages go to the login, the API
+// and /metrics refuse, and each token opens what it is for.
+func TestLockedDoor(t *testing.T) {
+	dir := t.TempDir()
+	tokens := filepath.Join(dir, "tokens")
+	if err := os.WriteFile(tokens, []byte("viewer a-token-of-twenty-bytes wall\nmetrics b-token-of-twenty-bytes\nadmin c-token-of-twenty-bytes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Default()
+	cfg.Listen, cfg.DataDir, cfg.Web.TokensFile = "127.0.0.1:0", dir, tokens
+	var pool *x509.CertPool
+	cfg.Web.TLSCert, cfg.Web.TLSKey, pool = certificate(t, dir)
+	log := slog.New(slog.DiscardHandler)
+	doors, err := listen(cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	also, err := newCompat("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, f := troubled(t, t.TempDir())
+	src := sourceOf(t)
+	store, err := history.Open(t.TempDir(), history.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	src.belt, src.marks, src.series = m.belt, m, store
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, len(doors))
+	for _, d := range doors {
+		h, err := handler(surfaces{src: src, series: store, cfg: cfg, log: log, also: also}, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { ended <- serve(ctx, d, h) }()
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	ask := func(method, path, token string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(ctx, method, "https://"+doors[0].Addr().String()+path, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if csp := res.Header.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") {
+			t.Errorf("%s %s: policy %q", method, path, csp)
+		}
+		return res.StatusCode, string(text)
+	}
+	ack := "/api/v1/findings/" + f.ID + "/acknowledge"
+	for _, tt := range []struct {
+		method, path, token string
+		code                int
+		text                string
+	}{
+		{"GET", "/", "", 303, ""},
+		{"GET", "/findings/x", "", 303, ""},
+		{"GET", "/login", "", 200, "Log in"},
+		{"GET", "/assets/plain.css", "", 200, "body"},
+		{"GET", "/api/v1/status", "", 401, "error"},
+		{"GET", "/api/v1/query?query=up", "", 401, "error"},
+		{"GET", "/metrics", "", 401, "error"},
+		{"GET", "/metrics", "b-token-of-twenty-bytes", 200, "mta_finding_open"},
+		{"GET", "/api/v1/status", "b-token-of-twenty-bytes", 403, "error"},
+		{"GET", "/api/v1/status", "a-token-of-twenty-bytes", 200, "dispatcher-down"},
+		{"GET", "/plain", "a-token-of-twenty-bytes", 200, "Open findings"},
+		{"GET", "/api/v1/session", "a-token-of-twenty-bytes", 200, `"user":"wall","role":"viewer"`},
+		{"POST", ack, "a-token-of-twenty-bytes", 403, "error"},
+		{"POST", ack, "c-token-of-twenty-bytes", 200, `"acknowledged":`},
+	} {
+		if code, text := ask(tt.method, tt.path, tt.token); code != tt.code || !strings.Contains(text, tt.text) {
+			t.Errorf("%s %s with %q: %d %.200s", tt.method, tt.path, tt.token, code, text)
+		}
+	}
+	cancel()
+	for range doors {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
