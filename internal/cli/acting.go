@@ -252,22 +252,3 @@ func (t *tool) password() (string, error) {
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
-
-// heldText says that nobody is called because of a finding; "" when they are.
-func heldText(now time.Time, f *mta.Finding) string {
-	var parts []string
-	if a := f.Acknowledged; a != nil {
-		p := "acknowledged " + clockText(now, a.At)
-		if a.By != "" {
-			p += " by " + clean(a.By)
-		}
-		if a.Note != "" {
-			p += ": " + clean(a.Note)
-		}
-		parts = append(parts, p)
-	}
-	if !f.SilencedUntil.IsZero() {
-		parts = append(parts, "silenced until "+clockText(now, f.SilencedUntil))
-	}
-	return strings.Join(parts, "; ")
-}

@@ -38,3 +38,4 @@ func withoutDoNot(list []string) []string                         { return say.W
 func cleanAll(list []string) []string                             { return say.CleanAll(list) }
 func severityText(s mta.Severity) string                          { return say.Severity(s) }
 func topText[N int | int64](counts map[string]N, most int) string { return say.Top(counts, most) }
+func heldText(now time.Time, f *mta.Finding) string               { return say.Held(now, f) }

@@ -149,3 +149,22 @@ func Headline(s *view.Status) string {
 	}
 	return unseenText(unseen[0]) + andMore(len(unseen)-1+len(gone))
 }
+
+// Held says that nobody is called because of a finding; "" when they are.
+func Held(now time.Time, f *mta.Finding) string {
+	var parts []string
+	if a := f.Acknowledged; a != nil {
+		p := "acknowledged " + Clock(now, a.At)
+		if a.By != "" {
+			p += " by " + Clean(a.By)
+		}
+		if a.Note != "" {
+			p += ": " + Clean(a.Note)
+		}
+		parts = append(parts, p)
+	}
+	if !f.SilencedUntil.IsZero() {
+		parts = append(parts, "silenced until "+Clock(now, f.SilencedUntil))
+	}
+	return strings.Join(parts, "; ")
+}

@@ -267,7 +267,8 @@ func (m *model) shown() *view.InstanceStatus {
 	return nil
 }
 
-// told gives the open findings, the worst first.
+// told gives the open findings, the worst first; last those that somebody
+// knows of already.
 func (m *model) told() []*mta.Finding {
 	var list []*mta.Finding
 	if m.status == nil {
@@ -276,6 +277,15 @@ func (m *model) told() []*mta.Finding {
 	for i := range m.status.Findings {
 		list = append(list, &m.status.Findings[i])
 	}
+	slices.SortStableFunc(list, func(a, b *mta.Finding) int {
+		switch {
+		case a.Held() == b.Held():
+			return 0
+		case b.Held():
+			return -1
+		}
+		return 1
+	})
 	return list
 }
 

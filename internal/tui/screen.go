@@ -310,6 +310,10 @@ func (m *model) findingLine(f *mta.Finding, chosen bool) []row {
 		mark = "> "
 	}
 	sentence := fixed(f.Title) + ", since " + say.Clock(m.status.Time, f.Since) + " (" + say.Age(m.status.Time, f.Since) + ")"
+	if f.Held() {
+		st = dim
+		sentence += "; " + fixed(say.Held(m.status.Time, f))
+	}
 	lines := wrap(plain, mark+word+"  "+sentence, m.width, len(word)+4)
 	if len(lines) > 2 { // the second one shows how it goes on
 		lines = append(lines[:1], append(lines[1], span{plain, " " + strings.TrimLeft(lines[2][0].text, " ")}).cut(m.width))
@@ -319,7 +323,7 @@ func (m *model) findingLine(f *mta.Finding, chosen bool) []row {
 	} else {
 		lines[0] = row{{plain, mark}, {st, word}, {bold, strings.TrimPrefix(lines[0][0].text, mark+word)}}
 	}
-	if len(f.Advice) > 0 {
+	if len(f.Advice) > 0 && !f.Held() {
 		lines = append(lines, text(plain, strings.Repeat(" ", min(len(word)+4, 12))+"to do: "+fixed(f.Advice[0])).cut(m.width))
 	}
 	return lines

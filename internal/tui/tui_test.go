@@ -35,6 +35,7 @@ func TestScreens(t *testing.T) {
 	}{
 		{"calm", func() *source { s := calm(); s.charts = hour; return s }, [][2]int{{40, 10}, {80, 24}, {200, 60}}, nil},
 		{"incident", func() *source { s := incident(); s.charts = hour; return s }, [][2]int{{40, 10}, {80, 24}, {120, 50}}, nil},
+		{"held", held, [][2]int{{80, 24}}, nil},
 		{"queue", incident, [][2]int{{40, 10}, {80, 24}, {132, 30}}, []string{"2"}},
 		{"failures", calm, [][2]int{{80, 24}}, []string{"3"}},
 		{"connections", calm, [][2]int{{80, 24}}, []string{"4"}},
@@ -116,6 +117,16 @@ func wave(end time.Time, q view.ChartQuery) view.Charts {
 		add("role smtp-server", "processes", 4)
 	}
 	return c
+}
+
+// held is an incident that somebody knows of already.
+func held() *source {
+	s := incident()
+	s.status.Findings[0].Acknowledged = &mta.Acknowledgement{At: noon.Add(-time.Minute), By: "anna", Note: "on it \x1b[2J"}
+	s.status.Findings[1].SilencedUntil = noon.Add(time.Hour)
+	s.status.Findings = append(s.status.Findings, mta.Finding{ID: "f-14", Code: mta.FindingQueueOldMail, Severity: mta.SeverityWarning, Instance: "postfix-out",
+		Title: "mail for example.com waits for 2 days", Since: noon.Add(-time.Hour), Advice: []string{"see why"}})
+	return s
 }
 
 // unseen is a mail server of which nothing is known.

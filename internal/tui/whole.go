@@ -64,6 +64,7 @@ func findingWhole(now time.Time, f *mta.Finding, columns int) []row {
 	}
 	s.put("about", about)
 	s.put("since", say.Since(now, f))
+	s.put("known", say.Held(now, f))
 	s.put("why", f.Cause)
 	if f.Reason != mta.CauseNone {
 		s.put("cause", f.Reason.String()+", "+say.Scope(f.Reason.Scope()))
