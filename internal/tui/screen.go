@@ -293,6 +293,9 @@ func (m *model) calm() string {
 	if m.err != nil {
 		return "what stands below is old: as of " + say.Clock(m.at, m.status.Time)
 	}
+	if len(m.status.Gone()) > 0 {
+		return "no finding tells of it yet"
+	}
 	if !m.status.Judged {
 		return "no daemon runs: this is the machine as it is; nobody judges it. 'mtawatch run' keeps watching"
 	}
@@ -336,9 +339,9 @@ func (m *model) signLine(s *sign, chosen bool, columns int) row {
 		mark = "> "
 	}
 	r := row{{bold, mark + s.name}}.pad(14)
-	r = r.and(plain, say.Cut(fixed(s.short), 13)).pad(25).and(verdictStyle(s.verdict), s.word).and(plain, " ").pad(min(36, max(34, columns-6)))
+	r = r.and(plain, say.Cut(fixed(s.short), 13)).pad(25).and(verdictStyle(s.verdict), s.word).and(plain, " ").pad(min(39, max(34, columns-6)))
 	if columns >= 80 {
-		r = r.and(dim, say.Cut(fixed(s.normal), 34)).pad(71)
+		r = r.and(dim, say.Cut(fixed(s.normal), 32)).pad(72)
 	}
 	if room := columns - r.width(); room >= 3 {
 		r = append(r, graph(m.glyphs, s, m.status.Time, spans()[m.span], room, 1)[0]...)

@@ -35,6 +35,7 @@ func TestScreens(t *testing.T) {
 	}{
 		{"calm", func() *source { s := calm(); s.charts = hour; return s }, [][2]int{{40, 10}, {80, 24}, {200, 60}}, nil},
 		{"incident", func() *source { s := incident(); s.charts = hour; return s }, [][2]int{{40, 10}, {80, 24}, {120, 50}}, nil},
+		{"gone", func() *source { s := incident(); s.status.Findings = nil; return s }, [][2]int{{80, 24}}, nil},
 		{"held", held, [][2]int{{80, 24}}, nil},
 		{"queue", incident, [][2]int{{40, 10}, {80, 24}, {132, 30}}, []string{"2"}},
 		{"failures", calm, [][2]int{{80, 24}}, []string{"3"}},
