@@ -1,7 +1,7 @@
 // What the browser tests stand on: the practice MTA, watched by the daemon that
 // serves the page, and Chromium.
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -60,8 +60,15 @@ export class Lab {
     return run(binary, ['lab', '--base', this.base, ...args])
   }
 
+  /** Stops a daemon. On a busy machine it may have to be killed, which is as good here. */
+  end(daemon) {
+    return this.command('stop', daemon).catch((e) => {
+      if (!/was killed/.test(e.stderr)) throw e
+    })
+  }
+
   /** Gives one letter to the MTA; the reply to each recipient comes back. */
-  async send(from, recipients, subject) {
+  async send(from, recipients, messageId) {
     const socket = net.connect(this.smtp, '127.0.0.1')
     socket.setEncoding('utf8')
     let got = ''
@@ -79,37 +86,70 @@ export class Lab {
     for (const to of recipients) replies.push(await say(`RCPT TO:<${to}>`))
     if (replies.some((r) => r.startsWith('2'))) {
       await say('DATA')
-      replies.push(await say(`From: <${from}>\r\nSubject: ${subject}\r\nMessage-ID: <${Date.now()}@client.example>\r\n\r\nhello\r\n.`))
+      replies.push(await say(`From: <${from}>\r\nSubject: practice\r\nMessage-ID: <${messageId}>\r\n\r\nhello\r\n.`))
     }
     await say('QUIT').catch(() => '')
     socket.destroy()
     return replies
   }
 
-  /** Another daemon on the same MTA, with users. Gives its address and how to end it. */
-  async guarded(users) {
-    const config = path.join(this.dir, 'guarded.yaml')
+  /**
+   * Writes to the mail log what the MTA would write of a delivery that failed:
+   * the last such line, with another queue id, sender and reply.
+   */
+  async fail(id, from, reply) {
+    const file = path.join(this.base, 'data/log/mail.log_current')
+    const old = await until('a delivery that was put off', () => readFileSync(file, 'utf8').split('\n').findLast((l) => / Q {1,2}\d/.test(l) && l.includes(' smtp;4')), 60000)
+    const [head, tail] = old.split(' smtp;')
+    const sender = head.match(/ Q +\d+ (\S+) /)[1]
+    const was = head.match(/\/Z?([^/\s]+)\.\d+ /)[1]
+    const line = head.replace(` ${sender} `, ` ${from} `).replace(was, was[0] + id) + ' smtp;' + reply
+    appendFileSync(file, line + '\n')
+    return { line, tail }
+  }
+
+  /** Another daemon on the same MTA, with users or without. */
+  async door(users = []) {
+    const config = path.join(this.dir, `door-${users.length}.yaml`)
     const listen = `127.0.0.1:${await freePort()}`
     const lines = []
     for (const u of users) {
       const hash = await hashed(u.password)
       lines.push(`    - {name: ${u.name}, role: ${u.role}, password_hash: "${hash}"}`)
     }
-    writeFileSync(config, `listen: ${listen}\ndata_dir: ${path.join(this.dir, 'guarded')}\nexpose_messages: true\ndetect: false\nimport: false\nprobe:\n  remote: false\nweb:\n  users:\n${lines.join('\n')}\ninstances:\n  - mta: imta\n    name: ${this.instance.name}\n    base_dir: ${this.base}\n`)
-    const child = spawn(binary, ['--config', config, 'run'], { stdio: ['ignore', 'ignore', 'pipe'] })
-    let said = ''
-    child.stderr.on('data', (text) => (said += text))
-    const address = `http://${listen}`
-    await until('the guarded daemon', async () => {
-      if (child.exitCode !== null) throw new Error(said)
-      return (await fetch(address + '/api/v1/session')).status < 500
-    }, 30000)
-    return { address, stop: () => ended(child) }
+    const web = users.length ? ['web:', '  users:', ...lines] : []
+    writeFileSync(config, [`listen: ${listen}`, `data_dir: ${config}.d`, 'expose_messages: true', 'detect: false', 'import: false', 'probe:', '  remote: false',
+      ...web, 'instances:', '  - mta: imta', `    name: ${this.instance.name}`, `    base_dir: ${this.base}`, ''].join('\n'))
+    const door = new Door(config, `http://${listen}`)
+    await door.open()
+    return door
   }
 
   async stop() {
     await ended(this.child)
     rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
+/** A daemon that can be ended and started again. */
+class Door {
+  constructor(config, address) {
+    this.config = config
+    this.address = address
+  }
+
+  async open() {
+    this.child = spawn(binary, ['--config', this.config, 'run'], { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    this.child.stderr.on('data', (text) => (said += text))
+    await until('the daemon', async () => {
+      if (this.child.exitCode !== null) throw new Error(said)
+      return (await fetch(this.address + '/api/v1/session')).status < 500
+    }, 30000)
+  }
+
+  stop() {
+    return ended(this.child)
   }
 }
 
