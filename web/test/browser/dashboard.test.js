@@ -175,7 +175,7 @@ describe('looking closer', () => {
     const replies = await lab.send('mallory@hostile.example', ['carl@practice.example'], '<img/src=x/onerror=alert(1)>@hostile.example')
     assert.match(replies.at(-1), /^250/)
     // The practice sites say nothing of the kind, so the log does: a sender and a reply that are markup.
-    await lab.fail('EVIL', '"<img/src=x/onerror=alert(2)>"@hostile.example', '554 5.7.1 <script>alert(3)</script><b>refused</b>')
+    await lab.fail('EVIL', '"<img/src=x/onerror=alert(2)>"@hostile.example', '452 4.2.2 <script>alert(3)</script><b>refused</b>')
     await until('the failure', async () => (await lab.get('failures?top=100')).failures.some((r) => r.reply.includes('<script>')), 30000)
     const page = await at(t, '/failures')
     await page.getByText('<script>alert(3)</script><b>refused</b>').first().waitFor()
@@ -188,7 +188,7 @@ describe('looking closer', () => {
     assert.equal(await page.locator('main b', { hasText: 'refused' }).count(), 0)
     await page.goto(lab.api + '/trace?q=' + encodeURIComponent('<img src=x onerror=alert(5)>'))
     await page.getByText(/0 messages/).waitFor()
-    await page.goto(lab.api + '/findings/' + encodeURIComponent('<script>alert(6)</script>'))
+    await page.goto(lab.api + '/findings/' + encodeURIComponent('<img src=x onerror=alert(6)>'))
     await page.getByText('No finding has this address').waitFor()
   })
 
@@ -298,7 +298,7 @@ describe('with users', () => {
       const fill = async (password) => {
         await page.locator('input[name=name]').fill(u.name)
         await page.locator('input[name=password]').fill(password)
-        await page.locator('button[type=submit], input[type=submit]').click()
+        await page.getByRole('button', { name: 'Log in' }).click()
       }
       await fill('wrong')
       await page.getByText(/wrong/).first().waitFor()

@@ -99,9 +99,9 @@ export class Lab {
    */
   async fail(id, from, reply) {
     const file = path.join(this.base, 'data/log/mail.log_current')
-    const old = await until('a delivery that was put off', () => readFileSync(file, 'utf8').split('\n').findLast((l) => / Q {1,2}\d/.test(l) && l.includes(' smtp;4')), 60000)
+    const old = await until('a delivery that was put off', () => readFileSync(file, 'utf8').split('\n').findLast((l) => / QE \d/.test(l) && l.includes(' smtp;4')), 60000)
     const [head, tail] = old.split(' smtp;')
-    const sender = head.match(/ Q +\d+ (\S+) /)[1]
+    const sender = head.match(/ QE \d+ (\S+) /)[1]
     const was = head.match(/\/Z?([^/\s]+)\.\d+ /)[1]
     const line = head.replace(` ${sender} `, ` ${from} `).replace(was, was[0] + id) + ' smtp;' + reply
     appendFileSync(file, line + '\n')
