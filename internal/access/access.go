@@ -285,9 +285,15 @@ func LimitBody(w http.ResponseWriter, r *http.Request, most int64) {
 }
 
 // SameOrigin reports whether a browser sent a request from a page of this
-// server, or no browser did.
+// server, or no browser did. Sec-Fetch-Site goes before Origin, which is
+// "null" for a form of a page that sends no referrer.
 func SameOrigin(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+	switch site := r.Header.Get("Sec-Fetch-Site"); site {
+	case "":
+	case "same-origin":
+		return true
+	case "none":
+	default:
 		return false
 	}
 	origin := r.Header.Get("Origin")

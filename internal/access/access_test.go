@@ -120,6 +120,7 @@ func TestOpenGate(t *testing.T) {
 		{"another's token", []string{"X-CSRF-Token", f[2] + "x"}, 403},
 		{"another's page", []string{"X-CSRF-Token", f[2], "Origin", "https://example.org"}, 403},
 		{"a page of no place", []string{"X-CSRF-Token", f[2], "Origin", "null"}, 403},
+		{"a page of ours that sends no referrer", []string{"X-CSRF-Token", f[2], "Origin", "null", "Sec-Fetch-Site", "same-origin"}, 200},
 		{"another site", []string{"X-CSRF-Token", f[2], "Sec-Fetch-Site", "cross-site"}, 403},
 		{"another port of this host", []string{"X-CSRF-Token", f[2], "Sec-Fetch-Site", "same-site"}, 403},
 	} {

@@ -303,6 +303,7 @@ var page = template.Must(template.New("login").Parse(`<!doctype html>
 func form(w http.ResponseWriter, code int, next, trouble string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "same-origin") // without a referrer the form's Origin would be "null"
 	w.WriteHeader(code)
 	_ = page.Execute(w, struct{ Next, Error string }{next, trouble}) // the reader may be gone
 }
