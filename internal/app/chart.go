@@ -30,6 +30,18 @@ func (s *Source) Chart(ctx context.Context, q view.ChartQuery) (view.Charts, err
 		return view.Charts{}, err
 	}
 	defer s.habits.leave()
+	if c, ok := s.habits.recall(q, now); ok {
+		return c, nil
+	}
+	c, err := s.draw(ctx, q, now)
+	if err == nil && q.End.IsZero() && s.look == nil {
+		s.habits.remember(q, now, c)
+	}
+	return c, err
+}
+
+// draw makes the answer anew.
+func (s *Source) draw(ctx context.Context, q view.ChartQuery, now time.Time) (view.Charts, error) {
 	c := &charter{src: s, instance: q.Instance}
 	end, span := q.End, q.Span
 	if end.IsZero() || end.After(now) {

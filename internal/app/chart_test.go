@@ -144,6 +144,27 @@ func TestChartOfSigns(t *testing.T) {
 	}
 }
 
+// The same question gets the same answer for a moment, and a new one after it.
+func TestChartIsRemembered(t *testing.T) {
+	s, _ := watched(t, 2, time.Minute)
+	q := view.ChartQuery{Sign: mta.SignQueues, Span: 48 * time.Hour}
+	first, err := s.Chart(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.Chart(t.Context(), q)
+	if err != nil || !second.To.Equal(first.To) {
+		t.Errorf("asked again: to %s, then to %s, %v", first.To, second.To, err)
+	}
+	if _, ok := s.habits.recall(q, time.Now().Add(time.Duration(first.Step)*time.Second/15)); ok {
+		t.Error("it stands for too long")
+	}
+	q.End = time.Now()
+	if _, err := s.Chart(t.Context(), q); err != nil || len(s.habits.answers) != 1 {
+		t.Errorf("%d answers are kept, %v", len(s.habits.answers), err)
+	}
+}
+
 func active() *mta.Series { return series("mta_queue_messages", "queue", "active") }
 
 // What is asked again costs less: what was normal in past hours stays.
@@ -165,6 +186,7 @@ func BenchmarkChart14Days(b *testing.B) {
 			b.ReportAllocs()
 			size := 0
 			for b.Loop() {
+				s.habits.answers = nil
 				if bb.cold {
 					s.habits.kept = nil
 				}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/judge"
 	"github.com/mtawatch/mtawatch/internal/pipeline"
+	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 // habits keeps what charts found to be normal, for the next look at the same
@@ -17,11 +18,21 @@ type habits struct {
 	turn chan struct{}
 	kept map[string]*judge.Habit
 	last time.Time
+
+	answers map[view.ChartQuery]answer // to questions about now
+}
+
+// answer is a chart as it was drawn at a moment.
+type answer struct {
+	at     time.Time
+	charts view.Charts
 }
 
 const (
 	maxHabits   = 64               // 40 KB each
 	habitsStand = 10 * time.Minute // without an asker
+	maxAnswers  = 8                // 300 KB each
+	answerStand = time.Minute      // or a fifteenth of its step, if that is less
 )
 
 // enter waits for the turn to draw a chart.
@@ -34,9 +45,27 @@ func (h *habits) enter(ctx context.Context, now time.Time) error {
 	}
 	if h.kept == nil || len(h.kept) > maxHabits || now.Sub(h.last) > habitsStand {
 		h.kept = make(map[string]*judge.Habit)
+		clear(h.answers)
 	}
 	h.last = now
 	return nil
+}
+
+// recall gives an answer that still stands, for who has the turn: a chart of
+// two weeks does not change from one glance to the next, and several pages
+// ask for the same.
+func (h *habits) recall(q view.ChartQuery, now time.Time) (view.Charts, bool) {
+	a, ok := h.answers[q]
+	age := now.Sub(a.at)
+	return a.charts, ok && age >= 0 && age < min(answerStand, time.Duration(a.charts.Step)*time.Second/15)
+}
+
+// remember keeps an answer.
+func (h *habits) remember(q view.ChartQuery, now time.Time, c view.Charts) {
+	if h.answers == nil || len(h.answers) >= maxAnswers {
+		h.answers = make(map[view.ChartQuery]answer)
+	}
+	h.answers[q] = answer{now, c}
 }
 
 func (h *habits) leave() { <-h.turn }

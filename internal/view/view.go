@@ -1,6 +1,6 @@
-// Package view holds the read-only questions that every surface asks — the
-// command line, the HTTP API, the dashboard, Prometheus — and the answers as
-// plain data. The JSON of these types is the JSON of the HTTP API and of
+// Package view holds the questions that every surface asks — the command
+// line, the HTTP API, the dashboard, Prometheus — and the answers as plain
+// data. Source only reads; what people may do stands apart, in Actor. The JSON of these types is the JSON of the HTTP API and of
 // every command's --json.
 //
 // An answer that could not be had says so: Unknown gives the reason, and the
