@@ -294,6 +294,34 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
+// Who listens to events is sent away when the session ends.
+func TestStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := access.New(config(t))
+		var who access.Who
+		h := g.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { who = access.From(r.Context()) }))
+		enter := func() {
+			cookie := serveIn(h, post("/login", login("vic", "vic's secret", ""), "192.0.2.1")).Header().Get("Set-Cookie")
+			r := httptest.NewRequest("GET", "/api/v1/events", nil)
+			r.Header.Set("Cookie", strings.Split(cookie, ";")[0])
+			serveIn(h, r)
+			if !g.Still(who) {
+				t.Fatal("sent away at once")
+			}
+		}
+		enter()
+		old := who
+		enter()
+		if !g.Still(old) {
+			t.Error("the first session ended with the second login of another browser")
+		}
+		time.Sleep(12 * time.Hour)
+		if g.Still(who) || !g.Still(access.Who{Trusted: true}) {
+			t.Error("a session that is over may stay, or a token may not")
+		}
+	})
+}
+
 func TestLoginsAreSlowedDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := inside(access.New(config(t)))

@@ -82,6 +82,18 @@ func (g *Gate) find(value string, now time.Time) (Who, bool) {
 	return Who{Name: s.name, Role: s.role, CSRF: s.csrf, session: value}, true
 }
 
+// Still reports whether who came in may stay: a session ends by a logout and
+// by time. It does not count as use.
+func (g *Gate) Still(who Who) bool {
+	if who.session == "" {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.sessions[sha256.Sum256([]byte(who.session))]
+	return s != nil && !s.over(time.Now())
+}
+
 func (g *Gate) end(value string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

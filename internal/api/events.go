@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
@@ -66,6 +67,9 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request, _ *params) {
 			}
 			s.send(h.shownEvent(e))
 		case <-beat.C:
+			if h.opts.Still != nil && !h.opts.Still(access.From(r.Context())) {
+				return
+			}
 			s.text(": still here\n\n")
 		}
 	}

@@ -94,6 +94,18 @@ func TestEventsHeartbeat(t *testing.T) {
 	})
 }
 
+// A stream ends soon after the session of its reader.
+func TestEventsEndWithTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		h := api.Handler(&source{}, api.Options{Feed: feed.New(feed.Config{}), Still: func(access.Who) bool { return time.Since(began) < time.Minute }})
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, api.Prefix+"/events", nil))
+		if d := time.Since(began); d != time.Minute {
+			t.Errorf("it ended after %s", d)
+		}
+	})
+}
+
 // stuck is a reader who takes nothing any more.
 type stuck struct {
 	*httptest.ResponseRecorder

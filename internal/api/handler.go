@@ -34,6 +34,8 @@ type Options struct {
 	Actor      view.Actor    // nil: nothing can be changed
 	// Session tells a page of the session of who asks; nil: as the request says.
 	Session func(access.Who) access.Session
+	// Still reports whether who listens to events may go on; nil: always.
+	Still func(access.Who) bool
 }
 
 // Handler serves the API. It expects to see the paths whole, with Prefix. It

@@ -170,7 +170,7 @@ func handler(s surfaces, d door) (http.Handler, error) {
 		o.Actor = s.src.marks
 	}
 	if d.gate != nil {
-		o.Session = d.gate.Of
+		o.Session, o.Still = d.gate.Of, d.gate.Still
 	}
 	mux.Handle(api.Prefix+"/", api.Handler(s.src, o))
 	prom.Register(mux, s.series, time.Now)
