@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/feed"
+	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/notify"
 	"github.com/mtawatch/mtawatch/internal/pipeline"
@@ -164,5 +165,45 @@ func TestMarksOutliveAKill(t *testing.T) {
 	open, _ := m.findings()
 	if len(open) == 0 || open[0].ID != id || open[0].Acknowledged == nil || open[0].Acknowledged.By != "ann" || open[0].SilencedUntil.IsZero() {
 		t.Errorf("after the kill of %q: %+v", id, open)
+	}
+}
+
+// An open page hears of a finding, and sees the status with it, without
+// waiting for the next interval.
+func TestOpenPageIsToldAtOnce(t *testing.T) {
+	m, f := troubled(t, t.TempDir())
+	tell := &teller{belt: m.belt, mark: m, db: m.db, out: notify.New(notify.Config{}, nil), feed: feed.New(feed.Config{}), eyes: make(chan struct{}, 1),
+		news: make(chan struct{}, 1), unsaved: make(map[string][]byte)}
+	src := sourceOf(t)
+	store, err := history.Open(t.TempDir(), history.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	src.belt, src.marks, src.series = m.belt, m, store
+	l, err := tell.feed.Join()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	ended := make(chan error, 2)
+	go func() { ended <- tell.run(ctx) }()
+	go func() { ended <- tell.show(src, time.Hour)(ctx) }()
+	var opened, shown bool
+	for e := range l.Events() {
+		opened = opened || e.Change != nil && e.Change.Kind == "opened" && e.Change.Finding.ID == f.ID
+		shown = shown || e.Status != nil && len(e.Status.Findings) > 0
+		if opened && shown {
+			cancel()
+		}
+	}
+	if !opened || !shown {
+		t.Errorf("within two seconds: finding %t, status %t", opened, shown)
+	}
+	for range cap(ended) {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	}
 }
