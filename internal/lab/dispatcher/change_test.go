@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
 
@@ -85,7 +86,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := labtest.FreePort(t)
 	_, old, _ := strings.Cut(r.addr, ":")
 	r.edit(t, "PORT="+old, "PORT="+strconv.Itoa(port))
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -121,7 +122,7 @@ func TestSecond(t *testing.T) {
 	if !strings.Contains(r.log(t), "General Critical: service SMTP: listen tcp "+r.addr) {
 		t.Errorf("the log:\n%s", r.log(t))
 	}
-	port := freePort(t)
+	port := labtest.FreePort(t)
 	r.launch(t, "-port", strconv.Itoa(port))
 	waitFor(t, "the second dispatcher", func() bool {
 		k, err := dial(fmt.Sprintf("127.0.0.1:%d", port))
