@@ -53,7 +53,7 @@ func (w *Watch) Row(e *Expect) Row {
 	}
 	for id, n := range w.seen {
 		early := n.first.Before(w.began)
-		expected := !early && (slices.Contains(e.Codes, n.last.Code) || slices.Contains(e.Also, n.last.Code))
+		expected := !early && (e.names(&n.last) || slices.Contains(e.Also, n.last.Code))
 		if id != w.found && !n.folded && n.worst >= mta.SeverityWarning && !expected {
 			r.False = append(r.False, FalseFinding{n.last.Code, n.worst, n.last.Title, early})
 		}

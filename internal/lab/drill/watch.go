@@ -173,8 +173,7 @@ func (w *Watch) right(e *Expect) string {
 	}
 	best := ""
 	for id, n := range w.seen {
-		if n.first.Before(w.began) || n.worst < least || !slices.Contains(e.Codes, n.last.Code) ||
-			len(e.Reason) > 0 && !slices.Contains(e.Reason, n.last.Reason) {
+		if n.first.Before(w.began) || n.worst < least || !e.names(&n.last) {
 			continue
 		}
 		if best == "" || n.first.Before(w.seen[best].first) {
