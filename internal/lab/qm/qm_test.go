@@ -276,3 +276,9 @@ func TestClean(t *testing.T) {
 		t.Errorf("stopped: %v, %v", list, err)
 	}
 }
+
+func TestPrintable(t *testing.T) {
+	if got, want := printable("a\x1b[2Jb\u009b31mé\n\x7f"), "a?[2Jb?31mé??"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
