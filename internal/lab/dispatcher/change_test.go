@@ -64,17 +64,17 @@ func TestWorkerDeath(t *testing.T) {
 }
 
 // edit changes dispatcher.cnf.
-func (r *running) edit(t *testing.T, old, new string) {
+func (r *running) edit(t *testing.T, from, to string) {
 	t.Helper()
 	name := filepath.Join(r.site.ConfigDir(), "dispatcher.cnf")
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(b), old) {
-		t.Fatalf("%s has no %s", name, old)
+	if !strings.Contains(string(b), from) {
+		t.Fatalf("%s has no %s", name, from)
 	}
-	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(b), old, new)), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(b), from, to)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

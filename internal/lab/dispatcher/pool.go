@@ -87,7 +87,7 @@ func (p *pool) waitForRoom() bool {
 
 // place gives a client to a worker, who may have to be started first.
 func (p *pool) place(client *net.TCPConn) {
-	defer client.Close() // the worker has its own descriptor
+	defer func() { _ = client.Close() }() // the worker has its own descriptor
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.waitForRoom() {

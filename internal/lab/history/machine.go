@@ -77,7 +77,7 @@ func (m *model) connections(at time.Time, sessions [2]int) {
 
 // daemons shows the processes: one of each kind, servers that are replaced
 // after so many connections, deliverers while there is something to deliver.
-func (m *model) daemons(at time.Time, letters int) {
+func (m *model) daemons(letters int) {
 	age := m.ages["server"] + Step
 	if m.r.Float64() < float64(letters)/3/100 { // MAX_LIFE_CONNS of the service that has less to do
 		age = time.Duration((0.3 + 0.3*m.r.Float64()) * float64(age)) // the next oldest

@@ -53,7 +53,7 @@ func (s *Stage) order(c net.Conn) {
 	if err := s.obey(strings.Fields(line)); err != nil {
 		answer = err.Error()
 	}
-	fmt.Fprintln(c, strings.ReplaceAll(answer, "\n", "; "))
+	_, _ = fmt.Fprintln(c, strings.ReplaceAll(answer, "\n", "; "))
 }
 
 func (s *Stage) obey(words []string) error {
