@@ -43,7 +43,7 @@ func (w *Watch) Row(e *Expect) Row {
 	r := Row{Drill: e.Name, Expected: e.Codes, Began: w.began, Evidence: w.evidence, Seconds: -1, Limit: e.Limit.Seconds(), False: []FalseFinding{}}
 	if n := w.seen[w.found]; n != nil {
 		f := n.last
-		r.Found, r.Reason, r.Severity, r.Title, r.Noticed, r.Seen = f.Code, f.Reason, n.worst, f.Title, f.Noticed, n.first
+		r.Found, r.Reason, r.Severity, r.Title, r.Noticed, r.Seen = w.right.Code, w.right.Reason, n.worst, w.right.Title, f.Noticed, n.first
 		r.Seconds = max(0, n.first.Sub(w.evidence).Seconds())
 		for _, c := range f.Folded {
 			if !slices.Contains(r.Folded, c.Code) {
