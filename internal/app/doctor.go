@@ -117,7 +117,7 @@ func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 	if in.BaseDir != "" && errors.Is(err, fs.ErrPermission) {
 		advice = rights(d.s.machine, in.QueueDir)
 	}
-	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Millisecond)), err, advice)
+	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Microsecond)), err, advice)
 	d.listing(ctx, a, in)
 	if a.Conditions != nil {
 		list, err := a.Conditions(ctx, d.s.machine, in)

@@ -69,6 +69,10 @@ func TestCreateThenOpen(t *testing.T) {
 			t.Errorf("BaseOf(%s) = %s", s.Program(p), site.BaseOf(s.Program(p)))
 		}
 	}
+	t.Setenv("PATH", filepath.Dir(s.Program("imsimta")))
+	if got := site.BaseOf("imsimta"); got != s.Base {
+		t.Errorf("BaseOf of what is on the PATH = %s", got)
+	}
 	if st, err := os.Stat(s.QueueDir()); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("queue directory: %v, %v", st.Mode(), err)
 	}

@@ -68,6 +68,10 @@ func (s *Stage) obey(words []string) error {
 	return fmt.Errorf("there is no such order: %.60q", strings.Join(words, " "))
 }
 
+func unknownDaemon(name string) error {
+	return fmt.Errorf("there is no daemon %.60q: the daemons are %s", name, strings.Join(Daemons(), " and "))
+}
+
 // Order gives the lab that runs in a directory an order: "start" or "stop",
 // and the name of a daemon. ErrNoLab when there is none.
 func Order(ctx context.Context, base string, words ...string) error {

@@ -278,7 +278,7 @@ func (s *Stage) waitGreeting(ctx context.Context) error {
 // Start starts one of the daemons.
 func (s *Stage) Start(name string) error {
 	if !slices.Contains(Daemons(), name) {
-		return fmt.Errorf("start %q: the daemons are %v", name, Daemons())
+		return unknownDaemon(name)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -312,11 +312,11 @@ func (s *Stage) attend(c *Child) {
 	ending := s.ending
 	s.mu.Unlock()
 	if !ending {
-		how := "with status 0"
+		how := "exit status 0"
 		if err := c.Err(); err != nil {
 			how = err.Error()
 		}
-		s.say(fmt.Sprintf("%s (pid %d) ended: %s; `mtawatch lab start %s` starts it again", c.Name, c.PID, how, c.Name))
+		s.say(fmt.Sprintf("%s (pid %d) ended: %s; `%s %s` starts it again", c.Name, c.PID, how, s.Site.Program("start-msg"), c.Name))
 	}
 }
 
@@ -332,6 +332,9 @@ const stopTime = 15 * time.Second
 
 // Stop ends one of the daemons as its operator would.
 func (s *Stage) Stop(name string) error {
+	if !slices.Contains(Daemons(), name) {
+		return unknownDaemon(name)
+	}
 	c := s.Process(name)
 	if c == nil || c.Ended() {
 		return fmt.Errorf("stop %s: it does not run", name)
