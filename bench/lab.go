@@ -75,6 +75,13 @@ func (r *bench) lab() error {
 
 // startLab makes a practice MTA and starts its two daemons.
 func (r *bench) startLab() (end func(), err error) {
+	for _, port := range []int{labSMTP, labJobs} { // else another's MTA would be measured
+		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return nil, fmt.Errorf("start the practice MTA: %w: end the lab that runs on this machine", err)
+		}
+		_ = l.Close()
+	}
 	base, err := r.box.TempDir("lab")
 	if err != nil {
 		return nil, err

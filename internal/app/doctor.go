@@ -117,7 +117,7 @@ func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 	if in.BaseDir != "" && errors.Is(err, fs.ErrPermission) {
 		advice = rights(d.s.machine, in.QueueDir)
 	}
-	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Millisecond)), err, advice)
+	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Microsecond)), err, advice)
 	d.listing(ctx, a, in)
 	if a.Conditions != nil {
 		list, err := a.Conditions(ctx, d.s.machine, in)
@@ -125,11 +125,23 @@ func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 		if errors.Is(err, fs.ErrPermission) {
 			advice = rights(d.s.machine, in.QueueDir)
 		}
-		d.check(in.Name+" state", fmt.Sprintf("its own files tell of %d things that are out of order", len(list)), err, advice)
+		d.check(in.Name+" state", stateText(list), err, advice)
 	}
 	if len(in.Listen) == 0 {
 		d.bad(in.Name+" ports", "no port was found on which it accepts SMTP", "set `ports:` of the instance in the configuration file")
 	}
+}
+
+// stateText says what a server's own files tell of its state.
+func stateText(list []mta.Condition) string {
+	if len(list) == 0 {
+		return "its own files tell of nothing that is out of order"
+	}
+	texts := make([]string, len(list))
+	for i := range list {
+		texts[i] = list[i].Text
+	}
+	return "its own files tell: " + strings.Join(texts, "; ")
 }
 
 func (d *doctor) log(ctx context.Context, in mta.Instance, l mta.LogSource) {

@@ -31,3 +31,12 @@ func TestCountAdvice(t *testing.T) {
 		})
 	}
 }
+
+// TestStateText: what the server's files tell is said, not only counted.
+func TestStateText(t *testing.T) {
+	none := stateText(nil)
+	some := stateText([]mta.Condition{{Text: "the channel l is stopped"}, {Text: "the return job has not run"}})
+	if !strings.Contains(none, "nothing") || !strings.HasSuffix(some, "the channel l is stopped; the return job has not run") {
+		t.Errorf("%q, %q", none, some)
+	}
+}

@@ -168,6 +168,8 @@ type importRun struct {
 	begin int64     // view.Done when the present file was begun
 	size  int64     // of the present file
 	bad   error     // why the history takes no more
+
+	parser adapter.Parser // of the log
 }
 
 // run reads what is left of a plan.
@@ -184,6 +186,7 @@ func (im *importer) run(ctx context.Context, src mta.LogSource, instances []mta.
 		}
 	}
 	r.belt.SetInstances(instances)
+	r.parser = parserOf(im.adapters, instances, src.Name(), im.location)
 	r.fill = im.series.BackFillBefore(p.Planned) // what was written by then and rotated is older than all that the live watch has
 	im.show(r.view, true)
 	defer im.show(r.view, false)
@@ -216,6 +219,7 @@ func (r *importRun) files(ctx context.Context, plan []string) error {
 			continue
 		}
 		piece, found, left := r.find(name, plan)
+		piece, left = r.young(piece, left)
 		r.im.mu.Lock()
 		r.view.FilesDone, r.view.File, r.begin = len(r.done), piece.Path, r.view.Done
 		r.view.Total = r.view.Done + left
@@ -260,6 +264,25 @@ func (r *importRun) find(name string, plan []string) (at tail.Piece, found bool,
 	}
 	r.size = at.Size
 	return at, found, left
+}
+
+// young leaves out of a piece that holds years what is older than the history
+// keeps. left is how many bytes are to be read.
+func (r *importRun) young(p tail.Piece, left int64) (tail.Piece, int64) {
+	var events []mta.Event
+	begin := time.Now().Add(-r.im.cfg.Retention)
+	young, skipped, err := p.Young(func(line string) (older, tells bool) {
+		var err error
+		if events, err = r.parser.Parse(events[:0], adapter.Line{Text: line, Ref: p.Mod}); err != nil || len(events) == 0 {
+			return false, false
+		}
+		return events[0].Time.Before(begin), true
+	})
+	if err != nil { // reading it tells more
+		return p, left
+	}
+	r.size = young.Size
+	return young, left - skipped
 }
 
 // checkpoint stores what is read up to the end of a file. The history comes

@@ -265,11 +265,15 @@ func (s *Source) parsers(logOf map[string]string) func() func(string) adapter.Pa
 
 // parserOf gives the parser of a log: of each mail server that writes it.
 func (s *Source) parserOf(log string) adapter.Parser {
+	return parserOf(s.adapters, s.belt.Instances(), log, s.location)
+}
+
+func parserOf(adapters []adapter.Adapter, instances []mta.Instance, log string, loc *time.Location) adapter.Parser {
 	var list []adapter.Parser
-	for i := range s.adapters {
-		a, writes := &s.adapters[i], false
-		cfg := adapter.ParserConfig{Location: s.location}
-		for _, in := range s.belt.Instances() {
+	for i := range adapters {
+		a, writes := &adapters[i], false
+		cfg := adapter.ParserConfig{Location: loc}
+		for _, in := range instances {
 			if in.MTA != a.Name || !slices.ContainsFunc(in.Logs, func(l mta.LogSource) bool { return l.Name() == log }) {
 				continue
 			}
@@ -283,7 +287,7 @@ func (s *Source) parserOf(log string) adapter.Parser {
 		}
 	}
 	if len(list) == 0 {
-		list = append(list, s.adapters[0].Parser(adapter.ParserConfig{Location: s.location}))
+		list = append(list, adapters[0].Parser(adapter.ParserConfig{Location: loc}))
 	}
 	return adapter.Shared(list)
 }

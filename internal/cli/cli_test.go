@@ -144,6 +144,7 @@ example.net  11  1  10   2h 5m  timed ?[31mout
 (other)       2  2   0
 `},
 	{name: "queue counters", args: "queue counters", want: `12 messages, 35 kB: deferred 11, active 1
+
 INSTANCE     QUEUE     MESSAGES  SIZE  OLDEST
 postfix-out  deferred        11     -   2h 5m
 `},

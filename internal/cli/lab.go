@@ -81,7 +81,7 @@ func (t *tool) lab(ctx context.Context, f *labFlags) error {
 	progress := &bar{p: t.err}
 	p := watched.Practice{
 		Stage: stage.Config{Base: base, Binary: exe, Rate: f.rate, Format: f.format, Fresh: !f.keep},
-		Watch: f.watch, Days: f.days, For: f.period,
+		Watch: f.watch, Days: f.days, For: f.period, Command: calledAs(os.Args[0]),
 		Say: func(text string) {
 			progress.clear()
 			t.out.line(text)
@@ -90,6 +90,14 @@ func (t *tool) lab(ctx context.Context, f *labFlags) error {
 		Progress: progress.show,
 	}
 	return p.Run(ctx)
+}
+
+// calledAs is how the program was called, for who may not have it on the PATH.
+func calledAs(name string) string {
+	if filepath.Base(name) == "mtawatch" {
+		return name
+	}
+	return "mtawatch"
 }
 
 func (t *tool) labDaemonCommand(f *labFlags, verb, short string) *cobra.Command {

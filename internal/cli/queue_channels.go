@@ -26,6 +26,7 @@ func (t *tool) queueCounters(ctx context.Context, f *queueFlags) error {
 	t.queueHead(q)
 	tab := countTable(q, q.Detail)
 	if len(tab.rows) > 0 {
+		t.out.line("")
 		t.out.print(tab)
 	}
 	for i := range q.Detail {

@@ -214,6 +214,7 @@ func (t *tool) messagesWhole(m view.Messages) error {
 	if onlyCounts(m) {
 		return t.counted(m)
 	}
+	slices.SortStableFunc(m.Messages, func(a, b view.MessageItem) int { return a.Arrived.Compare(b.Arrived) })
 	for _, item := range m.Messages {
 		t.out.line(fmt.Sprintf("%s  %s  %s, in %s for %s%s, from %s", t.out.in(bold, clean(item.QueueID)), clean(item.Instance),
 			sizeCell(item.Size), clean(item.Queue), ageText(m.Time, item.Arrived), triesText(&item.QueuedMessage), senderText(&item)))

@@ -164,7 +164,7 @@ func (r *reader) checkInstances(list []Instance) {
 			r.at(key+".mta", "no mail server %q is known; known are %s", in.MTA, strings.Join(r.mtas, ", "))
 		}
 		if in.Name == "" {
-			r.at(key, "name is missing: how does its log call it?")
+			r.at(key, "name is missing: as its log calls it, for imta as you like")
 		}
 		if first, twice := seen[in.MTA+"\x00"+in.Name]; twice && in.Name != "" {
 			r.at(key, "is the same as instances[%d]: %s %s", first, in.MTA, in.Name)

@@ -84,7 +84,7 @@ func untriedOfAll(in *Instance) string {
 	if sum < 1 {
 		return ""
 	}
-	return amountOf(sum, "message") + " in the channels were never tried, the oldest waits for " + span(oldest)
+	return amountOf(sum, "message") + " in the channels never tried, the oldest waits for " + span(oldest)
 }
 
 // conditionOf gives the first condition of a kind about a subject ("" is any); nil when there is none.

@@ -41,7 +41,7 @@ func (f *imtaFacts) Queued(string) []Queued            { return slices.Clone(f.q
 
 func newChannelHost() *channelHost {
 	h := &channelHost{set: detect.New(detect.Config{}), now: begin, told: make(map[mta.FindingCode]Candidate), held: make(map[string]time.Time),
-		f:        &imtaFacts{live: live{limits: map[string]float64{"process_limit": 5, "capacity": 100, "server_lifetime": 86400, "queue_lifetime": 7 * 86400}}},
+		f:        &imtaFacts{live: live{limits: map[string]float64{"process_limit": 5, "server_lifetime": 86400, "queue_lifetime": 7 * 86400}}},
 		channels: map[string]*level{"tcp_local": {10, 0, 0, 900}, "ims-ms": {2, 2, 3, 3}, "hold": {40, 0, 0, 90 * 86400}},
 		open:     20, servers: 2, attend: 3600, dispatchers: 1, jobControllers: 1, arrivals: 5, attempts: 6}
 	g := func(name string) *detect.Signal { return h.set.Signal(name, detect.Gauge) }

@@ -111,6 +111,13 @@ func TestFloods(t *testing.T) {
 			facts:  &live{limits: map[string]float64{"process_limit": 100}},
 			change: func(w *world) { addressed(w, flooded(900, 90, 80, 10)); w.v.acceptQueue = 60 },
 			want:   []string{"flood-one-source warning"}, titles: []string{"198.51.100.7", "60 connections to port 25 not yet accepted"}},
+		{name: "one source whose connections have ended: another is connected now",
+			change: func(w *world) {
+				flooded(900, 90, 80, 10)(w)
+				w.v.acceptQueue = 60
+				w.c.SourcesKnown, w.c.Sources = true, []mta.SourceCount{source("192.0.2.1", 2)}
+			},
+			want: []string{"flood-one-source warning"}, titles: []string{"one address floods port 25"}},
 		{name: "one address and mail is hindered", change: func(w *world) { flooded(900, 90, 80, 10)(w); w.v.arrivals = 3 },
 			want: []string{"flood-one-source critical"}, titles: []string{"accepted in the last minute"}},
 		{name: "three hundred addresses", change: flooded(1500, 300, 3, 290), want: []string{"flood-many-sources info"}, titles: []string{"flood port 25"}},

@@ -142,7 +142,7 @@ func endCause(c *Case, in *Instance, role mta.Role, e ended) (cause string, text
 		}
 	}
 	if e.exit.PID != 0 {
-		return "the " + name + " process " + pid(e.exit.PID) + "ended without a word in the log: killed from outside (kill -9, out of memory), or crashed.", nil, 0.95
+		return "the " + name + " process " + pid(e.exit.PID) + "ended without a word in the log: stopped or killed from outside (kill -9, out of memory), or crashed.", nil, 0.95
 	}
 	return "no " + name + " process is running; nothing in the log says why.", nil, 0.9
 }

@@ -32,8 +32,7 @@ type Facts interface {
 	// Blind lists what mtawatch cannot see.
 	Blind() []mta.BlindSpot
 	// Limit gives a configured limit of the MTA by name ("process_limit" of a port's
-	// service, "queue_lifetime" and "server_lifetime" in seconds, "capacity" in sessions
-	// of all ports); ok is false when it is not known.
+	// service, "queue_lifetime" and "server_lifetime" in seconds); ok is false when it is not known.
 	Limit(instance, name string) (v float64, ok bool)
 	// Conditions gives what the MTA's own files tell of its state beyond queue, log and processes.
 	Conditions(instance string) []mta.Condition

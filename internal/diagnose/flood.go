@@ -67,7 +67,12 @@ func readFlood(c *Case, p *Port) (flood, bool) {
 	f.top = valueOrZero(p.TopSource)
 	for _, s := range c.Sources {
 		if c.SourcesKnown && (s.Port == 0 || strconv.Itoa(int(s.Port)) == p.Port) {
-			f.address, f.top = s.Address, max(f.top, float64(s.Count))
+			// Sources leave out what has ended and is only remembered, of which the
+			// top may consist: then this one may be another.
+			if float64(s.Count) >= f.top/2 {
+				f.address = s.Address
+			}
+			f.top = max(f.top, float64(s.Count))
 			break
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/mtawatch/mtawatch/internal/lab/qm"
 	"github.com/mtawatch/mtawatch/internal/lab/returnjob"
 	"github.com/mtawatch/mtawatch/internal/lab/smtpserver"
+	"github.com/mtawatch/mtawatch/internal/lab/stage"
 )
 
 // Program is one of the MTA's programs. args are without the program's own
@@ -29,6 +30,8 @@ func ProgramOf(name string) (Program, bool) {
 		"ims_master":      channel.Store,
 		"process":         channel.Process,
 		"return":          returnjob.Main,
+		"start-msg":       stage.StartMsg,
+		"stop-msg":        stage.StopMsg,
 	}[name]
 	return p, ok
 }

@@ -55,14 +55,3 @@ func (b *Belt) SetConditions(instance string, at time.Time, list []mta.Condition
 	}
 	b.states[instance] = s
 }
-
-// Conditions gives what the files of an instance told last.
-func (b *Belt) Conditions(instance string, now time.Time) []mta.Condition {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := b.states[instance]
-	if now.Sub(s.at) > conditionsStand {
-		return nil
-	}
-	return append([]mta.Condition(nil), s.list...)
-}

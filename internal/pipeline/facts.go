@@ -238,10 +238,6 @@ func (f facts) Limit(instance, name string) (float64, bool) {
 			n = int(in.QueueLifetime / time.Second)
 		case "server_lifetime":
 			n = int(in.ServerLifetime / time.Second)
-		case "capacity":
-			for _, l := range in.Listen {
-				n += l.Capacity
-			}
 		}
 		return float64(n), n > 0
 	}

@@ -67,7 +67,7 @@ func TestServerOfChannels(t *testing.T) {
 	for _, e := range f.Evidence {
 		text += "\n" + e.Text
 	}
-	for _, want := range []string{"were never tried, the oldest waits for", "`start-msg job_controller`"} {
+	for _, want := range []string{"never tried, the oldest waits for", "`start-msg job_controller`"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("nothing says %q in:\n%s", want, text)
 		}

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -164,6 +165,60 @@ func (p *Piece) begins(head string) bool {
 	defer f.Close()
 	got, err := headName(io.NewSectionReader(f, p.off, p.Size), nameBytes)
 	return err == nil && got == head
+}
+
+// probe is how much of a piece Young reads to find a line that tells its time.
+const probe = 64 << 10
+
+// Young gives a piece without what is too old, where it is part of a file that
+// grows over years, and how many bytes that leaves out. old reports whether a line is
+// too old, and whether it tells: lines without a time do not. They are taken
+// to stand in the order of time; a little more than asked for may be left in.
+func (p Piece) Young(old func(line string) (older, tells bool)) (Piece, int64, error) {
+	if !p.part {
+		return p, 0, nil
+	}
+	f, _, err := OpenPlain(p.Path)
+	if err != nil {
+		return p, 0, err
+	}
+	defer f.Close()
+	begin, end := int64(0), p.Size // all before begin is too old
+	buf := make([]byte, probe)
+	for end-begin > probe {
+		middle := begin + (end-begin)/2
+		n, err := f.ReadAt(buf[:min(probe, p.Size-middle)], p.off+middle)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return p, 0, err
+		}
+		at, older, tells := telling(buf[:n], old)
+		switch {
+		case tells && older:
+			begin = middle + int64(at)
+		default: // where nothing tells it is read
+			end = middle
+		}
+	}
+	p.off, p.Size = p.off+begin, p.Size-begin
+	return p, begin, nil
+}
+
+// telling looks for the first whole line that tells if it is too old, after
+// one that may be cut, and gives its offset.
+func telling(text []byte, old func(line string) (older, tells bool)) (at int, older, tells bool) {
+	for {
+		i := bytes.IndexByte(text[at:], '\n')
+		if i < 0 {
+			return at, false, false
+		}
+		at += i + 1
+		if i = bytes.IndexByte(text[at:], '\n'); i < 0 {
+			return at, false, false
+		}
+		if older, tells = old(string(text[at : at+i])); tells {
+			return at, older, true
+		}
+	}
 }
 
 // ReadPiece reads a piece once, as ReadAll does.

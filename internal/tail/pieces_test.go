@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -106,5 +107,46 @@ func TestPiecesOfNumbers(t *testing.T) {
 	}
 	if _, ok, err := FindPiece(src, "0123+x"); ok || err != nil {
 		t.Errorf("a name that is none: %v, %v", ok, err)
+	}
+}
+
+// TestYoung: of a whole that holds years only what is young enough is read,
+// and all of that.
+func TestYoung(t *testing.T) {
+	dir := t.TempDir()
+	src := mta.LogSource{Kind: mta.LogFile, Path: filepath.Join(dir, "mail.log_current"), Older: []string{"mail.log_yesterday", "mail.log"}}
+	const lines = 50_000
+	var b strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&b, "%06d %s\n", i, strings.Repeat("z", i%50))
+		if i%10 == 0 {
+			b.WriteString("a line without a time\n")
+		}
+	}
+	writeFile(t, filepath.Join(dir, "mail.log"), b.String())
+	planned, err := Pieces(src)
+	if err != nil || len(planned) != 1 {
+		t.Fatalf("%d pieces, %v", len(planned), err)
+	}
+	for _, first := range []int{0, 1, 777, lines / 2, lines - 1, lines} {
+		young, skipped, err := planned[0].Young(func(line string) (older, tells bool) {
+			n, err := strconv.Atoi(line[:min(6, len(line))])
+			return n < first, err == nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &store{}
+		if err := ReadPiece(t.Context(), Config{}, young, s); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(s.lines, "\n") + "\n"
+		if !strings.HasSuffix(b.String(), got) || int64(len(got))+skipped != int64(b.Len()) || young.Size != int64(len(got)) {
+			t.Errorf("from %d: %d bytes are left, %d left out, of %d", first, len(got), skipped, b.Len())
+		}
+		at := strings.Index(b.String(), fmt.Sprintf("%06d ", first))
+		if at >= 0 && skipped > int64(at) || at > 3*probe && skipped < int64(at)-2*probe {
+			t.Errorf("from %d, which is at byte %d: %d left out", first, at, skipped)
+		}
 	}
 }

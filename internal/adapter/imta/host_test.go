@@ -125,6 +125,21 @@ func TestAtLink(t *testing.T) {
 	}
 }
 
+// TestConnectionLog: a log of connections is one to read where there are
+// records of connections and they have a log of their own.
+func TestConnectionLog(t *testing.T) {
+	for options, want := range map[string]int{"": 1, "LOG_CONNECTION=3\n": 1, "SEPARATE_CONNECTION_LOG=1\n": 1,
+		"SEPARATE_CONNECTION_LOG=1\nLOG_CONNECTION=1\n": 1, "SEPARATE_CONNECTION_LOG=1\nLOG_CONNECTION=3\n": 2, "SEPARATE_CONNECTION_LOG=1\nLOG_CONNECTION=128\n": 2} {
+		h, err := adaptertest.NewHost(txtar.Parse([]byte("-- file/b/config/imta.cnf --\n-- file/b/config/option.dat --\n" + options)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in, err := at(t.Context(), h, "/b"); err != nil || len(in.Logs) != want {
+			t.Errorf("%q: logs %+v, %v; want %d", options, in.Logs, err, want)
+		}
+	}
+}
+
 // disk is a machine with one directory.
 type disk struct {
 	adapter.Host

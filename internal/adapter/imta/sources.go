@@ -43,7 +43,9 @@ func (d *describer) logs() {
 		if !adapter.Exists(d.h, d.Logs[0].Path) {
 			d.note("%s does not exist or cannot be seen; it comes with the first message of a channel that has the keyword logging", d.Logs[0].Path)
 		}
-		if n, ok := p.number("SEPARATE_CONNECTION_LOG"); ok && n != 0 {
+		// Bit 0 of LOG_CONNECTION makes no record: a log that never comes would be a blind spot.
+		records, _ := p.number("LOG_CONNECTION")
+		if n, ok := p.number("SEPARATE_CONNECTION_LOG"); ok && n != 0 && records&^1 != 0 {
 			d.Logs = append(d.Logs, d.rotated("connection"))
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,32 +15,18 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/classify"
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 	"github.com/mtawatch/mtawatch/internal/lab/world"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
-// freePort gives a port that is free, and below those that the kernel gives to
-// clients: it stays so between two starts of a daemon.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
-		if l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
 func testSite(t testing.TB, s site.Settings) *site.Site {
 	t.Helper()
-	s.JobPort = freePort(t)
+	s.JobPort = labtest.FreePort(t)
 	if s.RemotePort == 0 {
-		s.RemotePort = freePort(t)
+		s.RemotePort = labtest.FreePort(t)
 	}
 	s.Users = append(s.Users, "alice", "bob")
 	got, err := site.Create(filepath.Join(t.TempDir(), "base"), s)
@@ -124,7 +108,7 @@ func startWorld(t testing.TB, s *site.Site, sites []world.Site) *world.World {
 // TestCauses sends to sites of every habit. What the log says of each must be
 // what the classifier names right.
 func TestCauses(t *testing.T) {
-	s := testSite(t, site.Settings{NameServer: fmt.Sprintf("127.0.0.1:%d", freePort(t)), ConnectTimeout: 300 * time.Millisecond, ReplyTimeout: 300 * time.Millisecond})
+	s := testSite(t, site.Settings{NameServer: fmt.Sprintf("127.0.0.1:%d", labtest.FreePort(t)), ConnectTimeout: 300 * time.Millisecond, ReplyTimeout: 300 * time.Millisecond})
 	tests := []struct {
 		site  world.Site
 		code  string
@@ -198,7 +182,7 @@ func messageLine(t *testing.T, lines []string, code string) string {
 
 // TestNames asks a name server that fails, one that says nothing, and none.
 func TestNames(t *testing.T) {
-	s := testSite(t, site.Settings{NameServer: fmt.Sprintf("127.0.0.1:%d", freePort(t))})
+	s := testSite(t, site.Settings{NameServer: fmt.Sprintf("127.0.0.1:%d", labtest.FreePort(t))})
 	w := startWorld(t, s, world.Place([]world.Site{{Name: "fine"}}))
 	c := classify.New()
 	for _, tt := range []struct {
@@ -247,7 +231,7 @@ func TestNames(t *testing.T) {
 // TestReuse sends several messages: they go over one connection, whole, and
 // the connection records say so.
 func TestReuse(t *testing.T) {
-	s := testSite(t, site.Settings{NameServer: fmt.Sprintf("127.0.0.1:%d", freePort(t))})
+	s := testSite(t, site.Settings{NameServer: fmt.Sprintf("127.0.0.1:%d", labtest.FreePort(t))})
 	startWorld(t, s, world.Place([]world.Site{{Name: "fine"}}))
 	p := testProgram(t, s, site.ChannelInternet)
 	client := newSMTPClient(p)

@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	// messages in our hands are done.
 	signal.Ignore(syscall.SIGPIPE)
 	complain := func(err error) int {
-		fmt.Fprintf(stderr, "%s %v\n", time.Now().Format("02-Jan-2006 15:04:05.00"), err)
+		_, _ = fmt.Fprintf(stderr, "%s %v\n", time.Now().Format("02-Jan-2006 15:04:05.00"), err)
 		return 1
 	}
 	flags := flag.NewFlagSet("channel program", flag.ContinueOnError)
@@ -104,7 +104,7 @@ func newProgram(s *site.Site, channel string, stderr io.Writer) *program {
 }
 
 func (p *program) complain(format string, args ...any) {
-	fmt.Fprintf(p.stderr, "%s "+format+"\n", append([]any{time.Now().Format("02-Jan-2006 15:04:05.00")}, args...)...)
+	_, _ = fmt.Fprintf(p.stderr, "%s "+format+"\n", append([]any{time.Now().Format("02-Jan-2006 15:04:05.00")}, args...)...)
 }
 
 // one delivers one message. What can have become of it without us is Busy: the

@@ -85,12 +85,12 @@ func (c *smtpClient) deliverTo(ctx context.Context, a *attempt, domain string, w
 // open makes a connection to the first of a domain's hosts that has one for
 // us, or tells why none has.
 func (c *smtpClient) open(ctx context.Context, a *attempt, domain string) (*session, outcome) {
-	fail := func(k kind, status, diagnostic, said, remote string) outcome {
-		return outcome{kind: k, none: true, status: status, diagnostic: diagnostic, said: said, remote: remote}
+	fail := func(status, diagnostic, said, remote string) outcome {
+		return outcome{kind: delayed, none: true, status: status, diagnostic: diagnostic, said: said, remote: remote}
 	}
 	hosts, err := c.resolver.lookup(ctx, domain)
 	if err != nil {
-		o := fail(delayed, "4.4.3", err.Error(), err.Error(), "")
+		o := fail("4.4.3", err.Error(), err.Error(), "")
 		var why *lookupError
 		if errors.As(err, &why) {
 			o.status = why.status
@@ -105,7 +105,7 @@ func (c *smtpClient) open(ctx context.Context, a *attempt, domain string) (*sess
 	for _, h := range hosts {
 		s, err := dial(ctx, h, p.RemotePort, p.ConnectTimeout, p.ReplyTimeout)
 		if err != nil {
-			last = fail(delayed, "4.4.1", err.Error(), err.Error(), "")
+			last = fail("4.4.1", err.Error(), err.Error(), "")
 			c.connection(a.process, "Y", maillog.Transport("0.0.0.0", 0, h.addr.String(), p.RemotePort), application(domain, h), err.Error())
 			continue
 		}
@@ -114,10 +114,10 @@ func (c *smtpClient) open(ctx context.Context, a *attempt, domain string) (*sess
 		r, err := s.greet(p.Host)
 		switch {
 		case err != nil:
-			last = fail(delayed, "4.4.2", s.tail(err.Error()), err.Error(), "")
+			last = fail("4.4.2", s.tail(err.Error()), err.Error(), "")
 			c.shut(s, err.Error())
 		case !r.ok():
-			last = fail(delayed, r.status(), s.smtpTail(r), r.text, h.name)
+			last = fail(r.status(), s.smtpTail(r), r.text, h.name)
 			if r.permanent() {
 				last.kind = failed
 			}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
 
@@ -63,17 +64,17 @@ func TestWorkerDeath(t *testing.T) {
 }
 
 // edit changes dispatcher.cnf.
-func (r *running) edit(t *testing.T, old, new string) {
+func (r *running) edit(t *testing.T, from, to string) {
 	t.Helper()
 	name := filepath.Join(r.site.ConfigDir(), "dispatcher.cnf")
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(b), old) {
-		t.Fatalf("%s has no %s", name, old)
+	if !strings.Contains(string(b), from) {
+		t.Fatalf("%s has no %s", name, from)
 	}
-	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(b), old, new)), 0o600); err != nil {
+	if err := os.WriteFile(name, []byte(strings.ReplaceAll(string(b), from, to)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -85,7 +86,7 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := labtest.FreePort(t)
 	_, old, _ := strings.Cut(r.addr, ":")
 	r.edit(t, "PORT="+old, "PORT="+strconv.Itoa(port))
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
@@ -121,7 +122,7 @@ func TestSecond(t *testing.T) {
 	if !strings.Contains(r.log(t), "General Critical: service SMTP: listen tcp "+r.addr) {
 		t.Errorf("the log:\n%s", r.log(t))
 	}
-	port := freePort(t)
+	port := labtest.FreePort(t)
 	r.launch(t, "-port", strconv.Itoa(port))
 	waitFor(t, "the second dispatcher", func() bool {
 		k, err := dial(fmt.Sprintf("127.0.0.1:%d", port))

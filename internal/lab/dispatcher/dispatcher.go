@@ -37,7 +37,7 @@ func Main(ctx context.Context, args []string, _ io.Reader, _, stderr io.Writer) 
 		err = New(Config{Site: s, Port: *port}).Run(ctx)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "dispatcher:", err)
+		_, _ = fmt.Fprintln(stderr, "dispatcher:", err)
 		return 1
 	}
 	return 0

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/dispatcher"
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
 
@@ -64,16 +65,6 @@ func worker() int {
 	return 0
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // running is a dispatcher and the site that it serves.
 type running struct {
 	site *site.Site
@@ -88,7 +79,7 @@ func start(t *testing.T, v site.Service) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := labtest.FreePort(t)
 	v.Name, v.Ports = "SMTP", []int{port}
 	s, err := site.Create(filepath.Join(t.TempDir(), "b"), site.Settings{Binary: exe, Services: []site.Service{v}})
 	if err != nil {

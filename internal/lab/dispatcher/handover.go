@@ -118,6 +118,8 @@ func (b *Inbox) Accept() (net.Conn, error) {
 	}
 }
 
+var errNoSocket = errors.New("a message without a socket") // the kernel had no descriptor for us
+
 // received takes the socket out of a message.
 func received(oob []byte) (net.Conn, error) {
 	list, err := unix.ParseSocketControlMessage(oob)
@@ -125,11 +127,14 @@ func received(oob []byte) (net.Conn, error) {
 		return nil, err
 	}
 	if len(list) != 1 {
-		return nil, errors.New("a message without a socket")
+		return nil, errNoSocket
 	}
 	fds, err := unix.ParseUnixRights(&list[0])
 	if err != nil {
 		return nil, err
+	}
+	if len(fds) != 1 {
+		return nil, errNoSocket
 	}
 	f := os.NewFile(uintptr(fds[0]), "client")
 	defer f.Close()

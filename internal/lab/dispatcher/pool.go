@@ -87,7 +87,7 @@ func (p *pool) waitForRoom() bool {
 
 // place gives a client to a worker, who may have to be started first.
 func (p *pool) place(client *net.TCPConn) {
-	defer client.Close() // the worker has its own descriptor
+	defer func() { _ = client.Close() }() // the worker has its own descriptor
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.waitForRoom() {
@@ -104,11 +104,12 @@ func (p *pool) place(client *net.TCPConn) {
 			}
 		}
 		if err := send(w.outbox, client); err != nil {
-			if !errors.Is(err, syscall.EPIPE) { // it is dead, and follow will say so
+			w.retired = ownWish // or it is dead, and follow will say so
+			if !errors.Is(err, syscall.EPIPE) {
+				w.retired = "takes no connection" // MAX_SHUTDOWN or not
 				p.log.line(levelError, "process %s takes no connection: %v; it gets no more", w.name, err)
 				_ = w.outbox.CloseWrite()
 			}
-			w.retired = "takes no connection" // MAX_SHUTDOWN or not
 			continue
 		}
 		w.clients++
@@ -203,7 +204,7 @@ func (p *pool) follow(w *worker) {
 		switch buf[0] {
 		case msgClosing: // MAX_SHUTDOWN or not
 			if w.retired == "" {
-				p.relieve(w, "its own wish")
+				p.relieve(w, ownWish)
 			}
 		case msgEnded:
 			if w.clients > 0 {
@@ -264,6 +265,9 @@ func (p *pool) retire(w *worker, why string) {
 		p.relieve(w, why)
 	}
 }
+
+// ownWish is why a worker takes no more that was told to end by someone else.
+const ownWish = "its own wish"
 
 func (p *pool) relieve(w *worker, why string) {
 	w.retired = why

@@ -79,7 +79,7 @@ func runApart(ctx context.Context, d Drill, o Options) (Row, error) {
 	}
 	var r result
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-		return Row{}, fmt.Errorf("do %s apart: %w: %v", d.Name, err, child.Err())
+		return Row{}, fmt.Errorf("do %s apart: %w", d.Name, errors.Join(err, child.Err()))
 	}
 	switch {
 	case r.Lacks != "":

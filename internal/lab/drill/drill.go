@@ -1,6 +1,8 @@
 package drill
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/site"
@@ -18,12 +20,21 @@ type Expect struct {
 	// Least is how severe the finding must be at least; 0 is a warning.
 	Least  mta.Severity
 	Reason []mta.Cause // of which any one is right; none: not asked
+	// About is in the subject of the right finding, so that nothing is right by
+	// accident that was said of something else. "": not asked.
+	About string
 	// Also are findings that may be told apart without being false.
 	Also []mta.FindingCode
 
 	// Limit is how long the finding may take from the first evidence that can
 	// be observed. Of a harmless drill it is the length.
 	Limit time.Duration
+}
+
+// names reports whether a finding is one of those that are right, were it as
+// severe as it must be.
+func (e *Expect) names(f *mta.Finding) bool {
+	return slices.Contains(e.Codes, f.Code) && strings.Contains(f.Subject, e.About) && (len(e.Reason) == 0 || slices.Contains(e.Reason, f.Reason))
 }
 
 // Harmless reports whether nothing above info may be said of it.

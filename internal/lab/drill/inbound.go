@@ -2,9 +2,16 @@ package drill
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/lab/site"
 	"github.com/mtawatch/mtawatch/internal/lab/world"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
@@ -29,8 +36,12 @@ func inboundDrills() []Drill {
 		},
 		{
 			Expect: Expect{Name: "close-wait", Codes: []mta.FindingCode{mta.FindingCloseWaitLeak}, Limit: inAWhile},
-			Text:   "the server processes of 60 sessions hang, and the clients have gone",
-			Begin:  closeWait, Evidence: tcpState("08", 30),
+			Text:   "three server processes of 20 sessions each hang, and the clients have gone",
+			// A process is filled before the next is asked, so that none but the full ones hang.
+			Adjust: func(s *site.Settings) {
+				s.Services[0].MinConns, s.Services[0].MaxConns, s.Services[0].MaxProcs = 20, 20, 10
+			},
+			Begin: closeWait, Evidence: tcpState("08", 30),
 		},
 	}
 }
@@ -53,16 +64,58 @@ func synFlood(s *Scene) error {
 	}
 }
 
-// closeWait opens sessions, stops the servers behind them, and hangs up.
+// closeWait opens sessions, stops the servers behind them and no other, and
+// hangs up.
 func closeWait(s *Scene) error {
 	release, err := s.World.Hold(s.ctx, 60, world.Crowd(20))
 	if err != nil {
 		return err
 	}
 	defer release()
-	servers, err := s.pids("tcp_smtp_server")
+	servers, err := s.serversOf("127.66.")
 	if err != nil {
 		return fmt.Errorf("find the servers: %w", err)
 	}
 	return s.stopped(servers...)
+}
+
+// serversOf gives the server processes that have sessions with clients whose
+// addresses begin so: by the sockets' inodes, as proc(5) has them.
+func (s *Scene) serversOf(prefix string) ([]int, error) {
+	b, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return nil, err
+	}
+	inodes := map[string]bool{}
+	port := fmt.Sprintf(":%04X", s.Stage.Ports.SMTP)
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 10 || !strings.HasSuffix(f[1], port) {
+			continue
+		}
+		var raw uint32 // the address in the machine's order
+		if _, err := fmt.Sscanf(f[2], "%08X:", &raw); err != nil {
+			continue
+		}
+		var a [4]byte
+		binary.NativeEndian.PutUint32(a[:], raw)
+		if strings.HasPrefix(netip.AddrFrom4(a).String(), prefix) {
+			inodes["socket:["+f[9]+"]"] = true
+		}
+	}
+	all, err := s.pids("tcp_smtp_server")
+	if err != nil {
+		return nil, err
+	}
+	var list []int
+	for _, pid := range all {
+		fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(fds, func(fd string) bool { to, err := os.Readlink(fd); return err == nil && inodes[to] }) {
+			list = append(list, pid)
+		}
+	}
+	return list, nil
 }

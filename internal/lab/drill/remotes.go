@@ -20,17 +20,17 @@ func remoteDrills() []Drill {
 			},
 		},
 		{
-			Expect: Expect{Name: "remote-timeout", Codes: []mta.FindingCode{mta.FindingDestinationTimingOut}, Reason: []mta.Cause{mta.CauseConnectTimeout}, Limit: inAWhile},
+			Expect: Expect{Name: "remote-timeout", Codes: []mta.FindingCode{mta.FindingDestinationTimingOut}, Reason: []mta.Cause{mta.CauseConnectTimeout}, About: "north", Limit: inAWhile},
 			Text:   "one destination completes no connection",
 			Begin:  changed([]world.Manner{{Deaf: true}}, "north"), Evidence: logged("127.20.0.11:"),
 		},
 		{
-			Expect: Expect{Name: "remote-refusing", Codes: []mta.FindingCode{mta.FindingDestinationRefusing}, Reason: []mta.Cause{mta.CauseConnectRefused}, Limit: inAWhile},
+			Expect: Expect{Name: "remote-refusing", Codes: []mta.FindingCode{mta.FindingDestinationRefusing}, Reason: []mta.Cause{mta.CauseConnectRefused}, About: "north", Limit: inAWhile},
 			Text:   "one destination's port is closed",
 			Begin:  changed([]world.Manner{{Closed: true}}, "north"), Evidence: logged("127.20.0.11:"),
 		},
 		{
-			Expect: Expect{Name: "provider-throttling", Codes: []mta.FindingCode{mta.FindingProviderThrottling}, Reason: []mta.Cause{mta.CauseRateLimited}, Limit: inAWhile},
+			Expect: Expect{Name: "provider-throttling", Codes: []mta.FindingCode{mta.FindingProviderThrottling}, Reason: []mta.Cause{mta.CauseRateLimited}, About: "big", Limit: inAWhile},
 			Text:   "the biggest destination answers 421 and 451: too much from us",
 			Begin:  changed(throttling(), "big"), Evidence: logged("unusual rate"),
 		},

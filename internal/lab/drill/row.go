@@ -43,7 +43,7 @@ func (w *Watch) Row(e *Expect) Row {
 	r := Row{Drill: e.Name, Expected: e.Codes, Began: w.began, Evidence: w.evidence, Seconds: -1, Limit: e.Limit.Seconds(), False: []FalseFinding{}}
 	if n := w.seen[w.found]; n != nil {
 		f := n.last
-		r.Found, r.Reason, r.Severity, r.Title, r.Noticed, r.Seen = f.Code, f.Reason, n.worst, f.Title, f.Noticed, n.first
+		r.Found, r.Reason, r.Severity, r.Title, r.Noticed, r.Seen = w.right.Code, w.right.Reason, n.worst, w.right.Title, f.Noticed, n.first
 		r.Seconds = max(0, n.first.Sub(w.evidence).Seconds())
 		for _, c := range f.Folded {
 			if !slices.Contains(r.Folded, c.Code) {
@@ -53,7 +53,7 @@ func (w *Watch) Row(e *Expect) Row {
 	}
 	for id, n := range w.seen {
 		early := n.first.Before(w.began)
-		expected := !early && (slices.Contains(e.Codes, n.last.Code) || slices.Contains(e.Also, n.last.Code))
+		expected := !early && (e.names(&n.last) || slices.Contains(e.Also, n.last.Code))
 		if id != w.found && !n.folded && n.worst >= mta.SeverityWarning && !expected {
 			r.False = append(r.False, FalseFinding{n.last.Code, n.worst, n.last.Title, early})
 		}

@@ -51,12 +51,12 @@ func serverDrills() []Drill {
 			Begin:  lockStore, Evidence: logged("Mailbox is busy"),
 		},
 		{
-			Expect: Expect{Name: "return-job-missed", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, Limit: inAWhile},
+			Expect: Expect{Name: "return-job-missed", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, About: "return job", Limit: inAWhile},
 			Text:   "mail.log_current begins 30 hours ago: the nightly return job did not run",
 			Begin:  agedLog,
 		},
 		{
-			Expect: Expect{Name: "channel-stopped", Codes: []mta.FindingCode{mta.FindingQueueNotDraining}, Limit: soon},
+			Expect: Expect{Name: "channel-stopped", Codes: []mta.FindingCode{mta.FindingQueueNotDraining}, About: site.ChannelInternet, Limit: soon},
 			Text:   "an operator stops the channel tcp_local, and forgets it",
 			Begin: func(s *Scene) error {
 				s.Undo(func() error { return s.imsimta("qm", "start", site.ChannelInternet) })

@@ -24,7 +24,7 @@ func trafficDrills() []Drill {
 			},
 		},
 		{
-			Expect: Expect{Name: "sender-burst", Codes: []mta.FindingCode{mta.FindingSenderBurst}, Limit: inAWhile, Also: []mta.FindingCode{mta.FindingBounceSurge}},
+			Expect: Expect{Name: "sender-burst", Codes: []mta.FindingCode{mta.FindingSenderBurst}, About: "hugo", Limit: inAWhile, Also: []mta.FindingCode{mta.FindingBounceSurge}},
 			Text:   "one account, else quiet, sends 5 a second to strangers who refuse most of it",
 			Begin: func(s *Scene) error {
 				to := [...]string{"strict-a", "strict-b", "strict-c", "strict-a", "big", "south"}

@@ -37,7 +37,8 @@ type Watch struct {
 	seen     map[string]*sighting // by ID
 	began    time.Time
 	evidence time.Time
-	found    string // ID of the right finding
+	found    string      // ID of the right finding,
+	right    mta.Finding // as it was told when it was found: its code may change with what is known later
 	silent   time.Time
 	longest  time.Duration // that mtawatch did not answer
 }
@@ -134,7 +135,11 @@ func (w *Watch) Drill(ctx context.Context, e *Expect, evidence func() (bool, err
 		if e.Harmless() {
 			return false, nil
 		}
-		w.found = w.right(e)
+		if w.found == "" {
+			if w.found = w.search(e); w.found != "" {
+				w.right = w.seen[w.found].last
+			}
+		}
 		over := !w.evidence.IsZero() && time.Since(w.evidence) > e.Limit+late
 		return w.found != "" && !w.evidence.IsZero() || over, nil
 	})
@@ -164,17 +169,16 @@ func (w *Watch) lookForEvidence(evidence func() (bool, error)) error {
 	return err
 }
 
-// right gives the first finding of the drill that has one of its codes and
+// search gives the first finding of the drill that has one of its codes and
 // reasons and is as severe as it must be.
-func (w *Watch) right(e *Expect) string {
+func (w *Watch) search(e *Expect) string {
 	least := mta.SeverityWarning
 	if e.Least != 0 {
 		least = e.Least
 	}
 	best := ""
 	for id, n := range w.seen {
-		if n.first.Before(w.began) || n.worst < least || !slices.Contains(e.Codes, n.last.Code) ||
-			len(e.Reason) > 0 && !slices.Contains(e.Reason, n.last.Reason) {
+		if n.first.Before(w.began) || n.worst < least || !e.names(&n.last) {
 			continue
 		}
 		if best == "" || n.first.Before(w.seen[best].first) {

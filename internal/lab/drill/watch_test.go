@@ -46,6 +46,12 @@ func finding(id string, code mta.FindingCode, s mta.Severity, folded ...mta.Find
 	return mta.Finding{ID: id, Code: code, Severity: s, Title: id, Folded: folded}
 }
 
+func about(subject string) mta.Finding {
+	f := finding("a", mta.FindingDispatcherDown, mta.SeverityCritical)
+	f.Subject = subject
+	return f
+}
+
 func TestWatch(t *testing.T) {
 	down := finding("a", mta.FindingDispatcherDown, mta.SeverityCritical)
 	stopped := finding("b", mta.FindingMailStopped, mta.SeverityWarning)
@@ -68,6 +74,10 @@ func TestWatch(t *testing.T) {
 			false, mta.FindingDispatcherDown, []mta.FindingCode{mta.FindingMailStopped}},
 		{"a consequence that is folded", expect, []telling{{after: warm + time.Second, finding: folding}, {after: warm + 2*time.Second, until: warm + 3*time.Second, finding: stopped}},
 			true, mta.FindingDispatcherDown, nil},
+		{"of something else", Expect{Name: "x", Codes: expect.Codes, About: "north", Limit: expect.Limit},
+			[]telling{{after: warm + time.Second, finding: about("south.example")}}, false, "", []mta.FindingCode{mta.FindingDispatcherDown}},
+		{"of the right thing", Expect{Name: "x", Codes: expect.Codes, About: "north", Limit: expect.Limit},
+			[]telling{{after: warm + time.Second, finding: about("north.example")}}, true, mta.FindingDispatcherDown, nil},
 		{"only info", expect, []telling{{after: warm + time.Second, finding: finding("a", mta.FindingDispatcherDown, mta.SeverityInfo)}}, false, "", nil},
 		{"harmless", Expect{Name: "y", Limit: 20 * time.Second}, []telling{{after: warm, finding: finding("c", mta.FindingQueueGrowing, mta.SeverityInfo)}}, true, "", nil},
 		{"a harmless one that pages", Expect{Name: "y", Limit: 20 * time.Second}, []telling{{after: warm + time.Second, finding: stopped}},

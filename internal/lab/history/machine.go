@@ -13,7 +13,6 @@ const (
 	servers     = 2                      // processes: one of each service
 	draining    = 1.3                    // server processes that end with their last session, in the mean
 	overflows   = 2.5                    // of the deaf site's accept queue in 10 s
-	capacity    = 100                    // sessions that a service holds
 	insideAddrs = 24                     // addresses of users here
 	outAddrs    = 60                     // addresses of others
 	atWork      = 120 * time.Millisecond // that a message is in a queue at all
@@ -68,8 +67,10 @@ func (m *model) connections(at time.Time, sessions [2]int) {
 		m.gauge1(float64(len(by)), "mta_inbound_sources", "port", number)
 		m.gauge1(float64(top), "mta_inbound_top_source_connections", "port", number)
 		m.gauge1(0, "mta_accept_queue_length", "port", number)
-		m.gauge1(capacity, "mta_accept_queue_limit", "port", number)
-		m.gauge1(capacity, "mta_inbound_capacity", "port", number)
+		if v := m.cfg.Stage.Site.Services; i < len(v) {
+			m.gauge1(float64(v[i].Backlog), "mta_accept_queue_limit", "port", number)
+			m.gauge1(float64(v[i].Capacity()), "mta_inbound_capacity", "port", number)
+		}
 	}
 	m.host(true, float64(m.poisson(overflows)), "mta_accept_overflows_total")
 	m.host(true, 0, "mta_syncookies_sent_total")
@@ -77,7 +78,7 @@ func (m *model) connections(at time.Time, sessions [2]int) {
 
 // daemons shows the processes: one of each kind, servers that are replaced
 // after so many connections, deliverers while there is something to deliver.
-func (m *model) daemons(at time.Time, letters int) {
+func (m *model) daemons(letters int) {
 	age := m.ages["server"] + Step
 	if m.r.Float64() < float64(letters)/3/100 { // MAX_LIFE_CONNS of the service that has less to do
 		age = time.Duration((0.3 + 0.3*m.r.Float64()) * float64(age)) // the next oldest

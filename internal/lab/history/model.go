@@ -69,7 +69,7 @@ func (m *model) step(at time.Time) mta.Reading {
 	}
 	m.retry(at)
 	m.connections(at, sessions)
-	m.daemons(at, letters)
+	m.daemons(letters)
 	m.queues(at)
 	m.monitor()
 	r := mta.Reading{Tick: mta.Tick{Time: at, Samples: m.take()}, SourcesKnown: true}
@@ -181,7 +181,7 @@ func (m *model) notify() {
 
 // outcome is what a site does with a message at a moment.
 func (m *model) outcome(d *deferred, at time.Time) (mta.Status, mta.Cause, float64) {
-	man := d.site.Manner.Now(at.Add(time.Duration(m.r.Float64() * float64(Step))))
+	man := d.site.Now(at.Add(time.Duration(m.r.Float64() * float64(Step))))
 	switch {
 	case man.Gone:
 		return mta.StatusBounced, mta.CauseNoSuchDomain, 0

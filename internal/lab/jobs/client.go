@@ -19,7 +19,7 @@ import (
 
 const (
 	tellTimeout = time.Second     // an enqueuer's client waits for its answer
-	againAfter  = time.Second     // a controller that was not there is asked again
+	againAfter  = time.Second     // a controller that did not answer is asked again
 	askTimeout  = 2 * time.Minute // a synchronisation reads the whole queue
 )
 
@@ -35,7 +35,7 @@ type Client struct {
 
 	mu   sync.Mutex
 	conn net.Conn
-	down time.Time // when the controller was not there
+	down time.Time // when the controller did not answer
 }
 
 // NewClient gives a client of the site's controller. It opens nothing.
@@ -67,7 +67,7 @@ func (c *Client) send(line string) error {
 	return nil
 }
 
-var errDown = errors.New("not running a moment ago")
+var errDown = errors.New("no answer a moment ago")
 
 func (c *Client) write(line string) error {
 	if c.conn != nil && closed(c.conn) {
@@ -80,7 +80,11 @@ func (c *Client) write(line string) error {
 		}
 		conn, err := net.DialTimeout("tcp", Address(c.site), tellTimeout)
 		if err != nil {
-			c.down = time.Now()
+			// A refusal costs no time, and to wait after one would lose what is
+			// enqueued while the controller, which reads the disk once, starts.
+			if !errors.Is(err, unix.ECONNREFUSED) {
+				c.down = time.Now()
+			}
 			return err
 		}
 		c.conn = conn

@@ -106,3 +106,26 @@ func TestServeGoesOn(t *testing.T) {
 		t.Errorf("%q, %v", said, err)
 	}
 }
+
+// TestToldAtOnce: a controller that comes up is told by the next message,
+// without a pause after the last refusal.
+func TestToldAtOnce(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site.Site{Jobs: site.Jobs{Address: "127.0.0.1", TCPPort: l.Addr().(*net.TCPAddr).Port}}
+	l.Close()
+	c := NewClient(s)
+	defer c.Close()
+	if err := c.Rejected("tcp_local", 1); err == nil {
+		t.Fatal("told nobody")
+	}
+	if l, err = net.Listen("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := c.Rejected("tcp_local", 1); err != nil {
+		t.Errorf("the controller is there: %v", err)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/lab/channel"
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
 	"github.com/mtawatch/mtawatch/internal/lab/returnjob"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
@@ -54,24 +54,9 @@ type back struct {
 	cmd   *exec.Cmd
 }
 
-// freePort gives a port that is free, and below those that the kernel gives to
-// clients: it stays so between two starts of a daemon.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
-		if l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
 func newBack(t testing.TB, s site.Settings) *back {
 	t.Helper()
-	s.JobPort, s.RemotePort, s.NameServer = freePort(t), freePort(t), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.JobPort, s.RemotePort, s.NameServer = labtest.FreePort(t), labtest.FreePort(t), fmt.Sprintf("127.0.0.1:%d", labtest.FreePort(t))
 	s.Users = []string{"alice", "bob"}
 	made, err := site.Create(filepath.Join(t.TempDir(), "base"), s)
 	if err != nil {

@@ -26,11 +26,11 @@ func Main(ctx context.Context, _ []string, _ io.Reader, _, stderr io.Writer) int
 	defer stop()
 	s, err := site.Open(site.BaseOf(os.Args[0]))
 	if err != nil {
-		fmt.Fprintf(stderr, "job_controller: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "job_controller: %v\n", err)
 		return 1
 	}
 	if err := Run(ctx, s); err != nil {
-		fmt.Fprintf(stderr, "job_controller: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "job_controller: %v\n", err)
 		return 1
 	}
 	return 0
@@ -89,7 +89,7 @@ func newLog(s *site.Site) (*logFile, error) {
 func (l *logFile) error(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintf(l.file, "%s "+format+"\n", append([]any{time.Now().Format("02-Jan-2006 15:04:05.00")}, args...)...)
+	_, _ = fmt.Fprintf(l.file, "%s "+format+"\n", append([]any{time.Now().Format("02-Jan-2006 15:04:05.00")}, args...)...)
 }
 
 // returnFile is touched when the return job was started last.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mtawatch/mtawatch/internal/lab/maillog"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
@@ -112,9 +113,11 @@ func (t *tool) envelope(e queue.Entry) {
 	}
 }
 
+// printable keeps what is written by strangers from controlling the terminal,
+// also by the second set of control characters.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return '?'
 		}
 		return r

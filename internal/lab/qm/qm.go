@@ -29,7 +29,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	defer stop()
 	s, err := site.Open(site.BaseOf(os.Args[0]))
 	if err != nil {
-		fmt.Fprintf(stderr, "imsimta: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "imsimta: %v\n", err)
 		return 1
 	}
 	return Command(ctx, s, args, stdin, stdout, stderr)
@@ -38,7 +38,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 // Command runs one imsimta command line at a site and gives the exit status.
 func Command(ctx context.Context, s *site.Site, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		fmt.Fprintln(stderr, "usage: imsimta qm [VERB ...] | counters -show | cache -view|-sync|-walk | process | version")
+		_, _ = fmt.Fprintln(stderr, "usage: imsimta qm [VERB ...] | counters -show | cache -view|-sync|-walk | process | version")
 		return 2
 	}
 	t := newTool(s, stdout)
@@ -91,7 +91,7 @@ func finish(err error, out *bufio.Writer, stderr io.Writer) int {
 		err = ferr
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		_, _ = fmt.Fprintln(stderr, err)
 		return 1
 	}
 	return 0
@@ -106,7 +106,7 @@ func (t *tool) qm(ctx context.Context, args []string, stdin io.Reader, stderr io
 	status := 0
 	in := bufio.NewScanner(stdin)
 	for {
-		fmt.Fprint(t.out, "qm.maint> ")
+		_, _ = t.out.WriteString("qm.maint> ")
 		if err := t.out.Flush(); err != nil || !in.Scan() {
 			break
 		}

@@ -5,8 +5,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/adapter/imta"
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
@@ -32,24 +31,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// freePort gives a port that is free, and below those that the kernel gives to
-// clients: it stays so between two starts of a daemon.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
-		if l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
-}
-
 func testSite(t testing.TB) *site.Site {
 	t.Helper()
-	s, err := site.Create(filepath.Join(t.TempDir(), "base"), site.Settings{JobPort: freePort(t), Users: []string{"alice"}, Subdirs: 1, NameServer: "127.0.0.1:1",
+	s, err := site.Create(filepath.Join(t.TempDir(), "base"), site.Settings{JobPort: labtest.FreePort(t), Users: []string{"alice"}, Subdirs: 1, NameServer: "127.0.0.1:1",
 		Backoff: []time.Duration{time.Hour}})
 	if err != nil {
 		t.Fatal(err)
@@ -290,5 +274,11 @@ func TestClean(t *testing.T) {
 	}
 	if list, err := jobs.Stopped(s); err != nil || len(list) != 0 {
 		t.Errorf("stopped: %v, %v", list, err)
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	if got, want := printable("a\x1b[2Jb\u009b31mé\n\x7f"), "a?[2Jb?31mé??"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -29,7 +29,7 @@ func Main(ctx context.Context, _ []string, _ io.Reader, _, stderr io.Writer) int
 		err = Run(ctx, s, time.Now())
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "return: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "return: %v\n", err)
 		return 1
 	}
 	return 0

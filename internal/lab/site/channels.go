@@ -121,7 +121,12 @@ func (r *reader) keywords(c *Channel, words []string) {
 				if err != nil || !(n >= 0) || n > 1e6 {
 					break
 				}
-				c.Notices = append(c.Notices, time.Duration(n*float64(r.site.Practice.Day)))
+				d := n * float64(r.site.Practice.Day)
+				if d > maxNotice {
+					r.fail("channel %s: notices %s: want at most %.0f days", c.Name, v, maxNotice/float64(24*time.Hour))
+					break
+				}
+				c.Notices = append(c.Notices, time.Duration(d))
 			}
 		case "backoff":
 			c.Backoff = nil
@@ -138,6 +143,10 @@ func (r *reader) keywords(c *Channel, words []string) {
 		}
 	}
 }
+
+// maxNotice keeps the ages of notices within what a duration holds: one beyond
+// it would return every message at once.
+const maxNotice = float64(100 * 365 * 24 * time.Hour)
 
 // finish says what is missing once all files are read.
 func (r *reader) finish() {
@@ -171,7 +180,7 @@ func parsePeriod(s string) (time.Duration, bool) {
 	var sum float64
 	inTime, start := false, 0
 	for i := range len(s) {
-		unit := time.Duration(0)
+		var unit time.Duration
 		switch c := s[i]; {
 		case c >= '0' && c <= '9' || c == '.':
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -180,7 +181,7 @@ func (p Practice) DeniedAddress(a netip.Addr) bool {
 
 // Programs are the names under which the binary is linked in BASE/lib.
 func Programs() []string {
-	return []string{"dispatcher", "job_controller", "tcp_smtp_server", "tcp_smtp_client", "ims_master", "process", "return", "imsimta"}
+	return []string{"dispatcher", "job_controller", "tcp_smtp_server", "tcp_smtp_client", "ims_master", "process", "return", "imsimta", "start-msg", "stop-msg"}
 }
 
 // QueueDir is where the channels have their directories.
@@ -201,8 +202,16 @@ func (s *Site) ConfigDir() string { return filepath.Join(s.Base, "config") }
 // Program is the path by which a program is started, its args[0].
 func (s *Site) Program(name string) string { return filepath.Join(s.Base, "lib", name) }
 
-// BaseOf gives the base directory from the path by which a program was started.
-func BaseOf(program string) string { return filepath.Dir(filepath.Dir(program)) }
+// BaseOf gives the base directory from the path by which a program was
+// started; a name without one was found on the PATH.
+func BaseOf(program string) string {
+	if !strings.ContainsRune(program, filepath.Separator) {
+		if path, err := exec.LookPath(program); err == nil {
+			program = path
+		}
+	}
+	return filepath.Dir(filepath.Dir(program))
+}
 
 // Channel finds a channel.
 func (s *Site) Channel(name string) (Channel, bool) {

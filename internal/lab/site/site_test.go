@@ -69,6 +69,10 @@ func TestCreateThenOpen(t *testing.T) {
 			t.Errorf("BaseOf(%s) = %s", s.Program(p), site.BaseOf(s.Program(p)))
 		}
 	}
+	t.Setenv("PATH", filepath.Dir(s.Program("imsimta")))
+	if got := site.BaseOf("imsimta"); got != s.Base {
+		t.Errorf("BaseOf of what is on the PATH = %s", got)
+	}
 	if st, err := os.Stat(s.QueueDir()); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("queue directory: %v, %v", st.Mode(), err)
 	}
@@ -102,7 +106,7 @@ func TestCreateAfterKill(t *testing.T) {
 		{"config/", "config/practice.cnf", "config/option.dat.new"}, {"config/", "config/practice.cnf", "data/", "data/log/"}} {
 		base := filepath.Join(t.TempDir(), "base")
 		for _, s := range append([]string{"/"}, steps...) {
-			err := error(nil)
+			var err error
 			if strings.HasSuffix(s, "/") {
 				err = os.Mkdir(filepath.Join(base, s), 0o755)
 			} else {
@@ -169,7 +173,7 @@ func TestOpenTellsAll(t *testing.T) {
 		"dispatcher.cnf":     "PORT=25\n[SERVICE=SMTP]\nPORT=99999\nMIN_PROCS=x\nCOLOUR=red\n",
 		"option.dat":         "LOG_FORMAT=2\nnonsense\n",
 		"job_controller.cnf": "[WHAT=x]\n",
-		"imta.cnf":           "! rules\nexample.com $U@ims-ms-daemon\n\ntcp_local subdirs\nhost\n\nUPPER x\n",
+		"imta.cnf":           "! rules\nexample.com $U@ims-ms-daemon\n\ntcp_local subdirs\nhost\n\nUPPER x\n\ntcp_auth notices 1 400000\n",
 		"mappings":           "INTERNAL_IP\n  $(300.1.2.3/8) $Y\n",
 	} {
 		if err := os.WriteFile(filepath.Join(s.ConfigDir(), name), []byte(text), 0o600); err != nil {
@@ -181,7 +185,7 @@ func TestOpenTellsAll(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{"dispatcher.cnf:1:", "dispatcher.cnf:3:", "dispatcher.cnf:4:", "dispatcher.cnf:5:", "option.dat:1:", "option.dat:2:",
-		"job_controller.cnf:1:", "imta.cnf:4: channel tcp_local: subdirs has no value", "UPPER", "mappings:2:"} {
+		"job_controller.cnf:1:", "imta.cnf:4: channel tcp_local: subdirs has no value", "UPPER", "imta.cnf:9: channel tcp_auth: notices 400000: want at most 36500 days", "mappings:2:"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not tell of %s:\n%v", want, err)
 		}

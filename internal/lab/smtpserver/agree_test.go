@@ -75,6 +75,11 @@ func TestWatchedBy(t *testing.T) {
 					events = append(events, got...)
 				}
 			}
+			defer func() {
+				if t.Failed() {
+					t.Logf("the events: %+v", events)
+				}
+			}()
 			for kind, want := range map[mta.Kind]int{mta.KindConnect: 4, mta.KindDisconnect: 4, mta.KindAuth: 2, mta.KindReject: 4, mta.KindReceived: 3, mta.KindDaemon: 4} {
 				if counts[kind] != want {
 					t.Errorf("%d events of kind %v, want %d", counts[kind], kind, want)

@@ -46,7 +46,7 @@ func (s *sessions) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k := range s.open {
-		_ = k.watched.Conn.Close() // its session sees that, and writes the record
+		_ = k.Conn.Close() // its session sees that, and writes the record
 	}
 }
 

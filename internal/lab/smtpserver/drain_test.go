@@ -64,9 +64,16 @@ func TestTerminatedWorker(t *testing.T) {
 	if err != nil || len(logs) != 1 {
 		t.Fatal(logs, err)
 	}
-	b, err := os.ReadFile(logs[0])
-	if err != nil || !strings.Contains(string(b), "exited normally (its own wish)") || strings.Contains(string(b), "abnormally") {
-		t.Errorf("the dispatcher's log, %v:\n%s", err, b)
+	said := ""
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && !strings.Contains(said, "exited "); time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile(logs[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		said = string(b)
+	}
+	if !strings.Contains(said, "exited normally (its own wish)") || strings.Contains(said, "abnormally") {
+		t.Errorf("the dispatcher's log:\n%s", said)
 	}
 }
 
@@ -106,4 +113,30 @@ func TestOrphansEnd(t *testing.T) {
 	if n := len(r.queued(t, "ims-ms")); n != 0 {
 		t.Errorf("%d messages are queued", n)
 	}
+}
+
+// TestSecondSignal wants the dispatcher to wait for its clients after a first
+// SIGTERM, and to end them in good manners after a second.
+func TestSecondSignal(t *testing.T) {
+	r := start(t, site.Settings{})
+	c := r.dial(t, "")
+	c.say(t, "", "220", "EHLO c.example.org", "250")
+	worker := r.workers(t)[0]
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		k, err := r.connect("")
+		if err != nil {
+			break // the port is closed
+		}
+		_ = k.Close()
+	}
+	c.say(t, "NOOP", "250")
+	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.say(t, "", "421 4.3.2")
+	gone(t, worker, 5*time.Second)
+	gone(t, r.cmd.Process.Pid, 5*time.Second)
 }

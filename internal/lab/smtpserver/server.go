@@ -36,7 +36,7 @@ func Main(ctx context.Context, _ []string, _ io.Reader, _, stderr io.Writer) int
 	debug.SetGCPercent(200) // many processes, small each
 	err := run(ctx, stderr)
 	if err != nil {
-		fmt.Fprintln(stderr, "tcp_smtp_server:", err)
+		_, _ = fmt.Fprintln(stderr, "tcp_smtp_server:", err)
 		return 1
 	}
 	return 0

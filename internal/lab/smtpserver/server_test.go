@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/dispatcher"
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 	"github.com/mtawatch/mtawatch/internal/lab/smtpserver"
@@ -41,16 +42,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // running is a site with its dispatcher.
 type running struct {
 	*site.Site
@@ -64,8 +55,8 @@ func start(t *testing.T, s site.Settings) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
-	s.Binary, s.JobPort = exe, freePort(t)
+	port := labtest.FreePort(t)
+	s.Binary, s.JobPort = exe, labtest.FreePort(t)
 	s.Domains, s.Users = []string{"example.com"}, []string{"alice", "bob"}
 	if len(s.Services) == 0 {
 		s.Services = []site.Service{{Name: "SMTP", MinProcs: 1}}

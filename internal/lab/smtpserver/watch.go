@@ -140,7 +140,7 @@ func (w *watched) Write(p []byte) (int, error) {
 		w.bad(command, reply)
 	}
 	if drop && err == nil {
-		err = w.Conn.Close()
+		err = w.Close()
 	}
 	return n, err
 }

@@ -53,7 +53,7 @@ func (s *Stage) order(c net.Conn) {
 	if err := s.obey(strings.Fields(line)); err != nil {
 		answer = err.Error()
 	}
-	fmt.Fprintln(c, strings.ReplaceAll(answer, "\n", "; "))
+	_, _ = fmt.Fprintln(c, strings.ReplaceAll(answer, "\n", "; "))
 }
 
 func (s *Stage) obey(words []string) error {
@@ -66,6 +66,10 @@ func (s *Stage) obey(words []string) error {
 		}
 	}
 	return fmt.Errorf("there is no such order: %.60q", strings.Join(words, " "))
+}
+
+func unknownDaemon(name string) error {
+	return fmt.Errorf("there is no daemon %.60q: the daemons are %s", name, strings.Join(Daemons(), " and "))
 }
 
 // Order gives the lab that runs in a directory an order: "start" or "stop",

@@ -68,7 +68,7 @@ func hold(port int) io.Closer {
 		return nil
 	}
 	if !free(port) {
-		mark.Close()
+		_ = mark.Close()
 		return nil
 	}
 	return mark
@@ -88,7 +88,7 @@ func free(port int) bool {
 		if err != nil {
 			return false
 		}
-		c.Close()
+		_ = c.Close()
 	}
 	return true
 }

@@ -100,19 +100,18 @@ func New(cfg Config) (st *Stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockOld(cfg.Base)
-	if err != nil {
-		return nil, err
-	}
-	if lock != nil {
-		held = append(held, lock)
+	old, again := earlier(cfg.Base)
+	if again {
+		if held, err = lockBase(held, old); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.Say == nil {
 		cfg.Say = func(string) {}
 	}
 	p, set := cfg.Ports, cfg.settings()
-	if cfg.Fresh {
-		if err := sweep(cfg.Base); err != nil {
+	if again && cfg.Fresh {
+		if err := sweep(old); err != nil {
 			return nil, err
 		}
 	}
@@ -120,11 +119,10 @@ func New(cfg Config) (st *Stage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if lock == nil {
-		if lock, err = lockBase(made); err != nil {
+	if !again {
+		if held, err = lockBase(held, made); err != nil {
 			return nil, err
 		}
-		held = append(held, lock)
 	}
 	w, err := world.New(world.Config{SMTP: fmt.Sprintf("127.0.0.1:%d", p.SMTP), Submission: fmt.Sprintf("127.0.0.1:%d", p.Submit),
 		NameServer: set.NameServer, RemotePort: p.Remote, Host: set.Host, Domain: Domain, Users: Users(), Rate: cfg.Rate, Day: cfg.Day})
@@ -158,22 +156,15 @@ func (cfg *Config) settings() site.Settings {
 	return s
 }
 
-// lockOld locks the directory of an earlier lab. nil: there is none.
-func lockOld(base string) (*os.File, error) {
-	old, err := site.Open(base)
-	if err != nil {
-		return nil, nil // not a site, or none that can be read: Create says what is wrong
-	}
-	return lockBase(old)
+// earlier gives the lab that was in a directory. What is not one, or cannot be
+// read, is none: Create says what is wrong.
+func earlier(base string) (st *site.Site, ok bool) {
+	st, err := site.Open(base)
+	return st, err == nil
 }
 
-// sweep removes what an earlier lab left in a directory. One that is none of a
-// lab's is left alone.
-func sweep(base string) error {
-	old, err := site.Open(base)
-	if err != nil {
-		return nil
-	}
+// sweep removes what an earlier lab left.
+func sweep(old *site.Site) error {
 	if err := os.RemoveAll(filepath.Join(old.Base, "data")); err != nil {
 		return fmt.Errorf("clear practice MTA: %w", err)
 	}
@@ -247,21 +238,22 @@ func (s *Stage) startThen(ctx context.Context, stop func(), up chan struct{}) fu
 // OutputFile is where the daemons' standard error goes.
 func (s *Stage) OutputFile() string { return filepath.Join(s.Site.RunDir(), "daemons.out") }
 
-// lockBase keeps a second lab from the same directory.
-func lockBase(st *site.Site) (*os.File, error) {
+// lockBase keeps a second lab from the same directory, and adds what does so to
+// held.
+func lockBase(held []io.Closer, st *site.Site) ([]io.Closer, error) {
 	if err := os.MkdirAll(st.RunDir(), 0o700); err != nil { // it may have been made by half
-		return nil, fmt.Errorf("start practice MTA: %w", err)
+		return held, fmt.Errorf("start practice MTA: %w", err)
 	}
 	name := filepath.Join(st.RunDir(), "lab.lock")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("start practice MTA: %w", err)
+		return held, fmt.Errorf("start practice MTA: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("start practice MTA: another lab runs in %s; end it, or name another directory with --base", st.Base)
+		return held, fmt.Errorf("start practice MTA: another lab runs in %s; end it, or name another directory with --base", st.Base)
 	}
-	return f, nil
+	return append(held, f), nil
 }
 
 // comeUp bounds the wait for the first greeting.
@@ -286,7 +278,7 @@ func (s *Stage) waitGreeting(ctx context.Context) error {
 // Start starts one of the daemons.
 func (s *Stage) Start(name string) error {
 	if !slices.Contains(Daemons(), name) {
-		return fmt.Errorf("start %q: the daemons are %v", name, Daemons())
+		return unknownDaemon(name)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -320,11 +312,11 @@ func (s *Stage) attend(c *Child) {
 	ending := s.ending
 	s.mu.Unlock()
 	if !ending {
-		how := "with status 0"
+		how := "exit status 0"
 		if err := c.Err(); err != nil {
 			how = err.Error()
 		}
-		s.say(fmt.Sprintf("%s (pid %d) ended: %s; `mtawatch lab start %s` starts it again", c.Name, c.PID, how, c.Name))
+		s.say(fmt.Sprintf("%s (pid %d) ended: %s; `%s %s` starts it again", c.Name, c.PID, how, s.Site.Program("start-msg"), c.Name))
 	}
 }
 
@@ -340,6 +332,9 @@ const stopTime = 15 * time.Second
 
 // Stop ends one of the daemons as its operator would.
 func (s *Stage) Stop(name string) error {
+	if !slices.Contains(Daemons(), name) {
+		return unknownDaemon(name)
+	}
 	c := s.Process(name)
 	if c == nil || c.Ended() {
 		return fmt.Errorf("stop %s: it does not run", name)

@@ -153,6 +153,7 @@ func TestOrders(t *testing.T) {
 	for _, c := range []struct{ words, want string }{
 		{"stop dispatcher", "does not run"},
 		{"start httpd", "the daemons are"},
+		{"stop httpd", "the daemons are"},
 		{"burn dispatcher", "no such order"},
 		{"start dispatcher", "ok"},
 	} {

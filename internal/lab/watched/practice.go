@@ -20,6 +20,7 @@ type Practice struct {
 	Days  int           // of the past that it has learned
 	For   time.Duration // end after this time; 0 goes on until ctx ends
 
+	Command  string                               // how mtawatch is called in what is advised
 	Say      func(text string)                    // lines for people
 	Progress func(what string, done, total int64) // of long work
 }
@@ -59,7 +60,7 @@ func (p Practice) Run(ctx context.Context) error {
 	if p.Watch {
 		problem = p.watch(ctx, s)
 	} else {
-		p.Say(advice(s))
+		p.Say(p.advice(s))
 	}
 	if problem == nil || p.For > 0 {
 		<-ctx.Done()
@@ -100,7 +101,7 @@ func (p Practice) watch(ctx context.Context, s *stage.Stage) error {
 	case <-t.C:
 	}
 	problem := p.visit(ctx, w)
-	p.Say(watchedAdvice(s, w))
+	p.Say(p.watchedAdvice(s, w))
 	<-ctx.Done()
 	return problem
 }
@@ -147,11 +148,11 @@ its mail goes nowhere else.
 		filepath.Join(s.Site.LogDir(), "mail.log_current"), s.Site.QueueDir())
 }
 
-// tries is what may be done to a running lab.
-func tries(s *stage.Stage) string {
-	base := ""
+// tries adds what may be done to a running lab.
+func (p Practice) tries(s *stage.Stage, first [][2]string) [][2]string {
+	lab := p.Command + " lab"
 	if b, err := DefaultBase(); err != nil || b != s.Site.Base {
-		base = " --base " + s.Site.Base
+		lab += " --base " + s.Site.Base
 	}
 	pid := func(name string) string {
 		if c := s.Process(name); c != nil {
@@ -159,23 +160,38 @@ func tries(s *stage.Stage) string {
 		}
 		return "PID"
 	}
-	return fmt.Sprintf(`  kill -9 %s                         the Dispatcher dies: clients are refused
-  mtawatch lab%s start dispatcher       start it again
-  mtawatch lab%s stop job_controller    mail comes in and stays
-  mtawatch lab%s qm stop tcp_local      an operator stops a channel
-  mtawatch lab%s qm counters show       the MTA's own view; also summarize, messages, directory, held, ...
-  mtawatch lab drill --list             all of what can go wrong, by the clock`, pid(stage.Dispatcher), base, base, base, base)
+	lines := [][2]string{
+		{"kill -9 " + pid(stage.Dispatcher), "the Dispatcher dies: clients are refused"},
+		{lab + " start dispatcher", "start it again"},
+		{lab + " stop job_controller", "mail comes in and stays"},
+		{lab + " qm stop tcp_local", "an operator stops a channel"},
+		{lab + " qm counters show", "the MTA's own view; also summarize, messages tcp_local, directory, held, ..."},
+		{"export PATH=" + filepath.Dir(s.Site.Program("imsimta")) + ":$PATH", "imsimta, start-msg and stop-msg, of which findings speak"},
+		{p.Command + " lab drill --list", "all of what can go wrong, by the clock"},
+	}
+	return append(first, lines...)
 }
 
-func advice(s *stage.Stage) string {
-	return "\nTo try, from another terminal:\n" + tries(s) + `
-  mtawatch lab --watch                  all this, with mtawatch watching it
-Ctrl-C ends it.`
+// aligned gives lines of two columns, indented.
+func aligned(lines [][2]string) string {
+	width := 0
+	for _, l := range lines {
+		width = max(width, len(l[0]))
+	}
+	var b strings.Builder
+	for _, l := range lines {
+		fmt.Fprintf(&b, "  %-*s  %s\n", width, l[0], l[1])
+	}
+	return b.String()
 }
 
-func watchedAdvice(s *stage.Stage, w *Watcher) string {
-	return fmt.Sprintf(`It goes on: http://%s/ has the API, http://%s/metrics the metrics. From another terminal:
-  mtawatch --server %s status   and any other command
-%s
-What mtawatch run says is in %s. Ctrl-C ends it all.`, w.Address(), w.Address(), w.Address(), tries(s), w.LogFile())
+func (p Practice) advice(s *stage.Stage) string {
+	return "\nTo try, from another terminal:\n" + aligned(append(p.tries(s, nil),
+		[2]string{p.Command + " lab --watch", "all this, with mtawatch watching it"})) + "Ctrl-C ends it."
+}
+
+func (p Practice) watchedAdvice(s *stage.Stage, w *Watcher) string {
+	first := [][2]string{{p.Command + " --server " + w.Address() + " status", "and any other command"}}
+	return fmt.Sprintf("\nIt goes on: http://%s/ has the API, http://%s/metrics the metrics. From another terminal:\n%s"+
+		"What mtawatch run says is in %s. Ctrl-C ends it all.", w.Address(), w.Address(), aligned(p.tries(s, first)), w.LogFile())
 }

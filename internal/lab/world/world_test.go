@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 )
 
 // mta is the least of an MTA: it takes every letter and notes its envelope.
@@ -83,7 +85,7 @@ func start(t *testing.T, cfg Config) (*World, *mta) {
 	m := &mta{sources: make(map[string]bool)}
 	go m.serve(l)
 	cfg.SMTP, cfg.Domain, cfg.Host = l.Addr().String(), "practice.example", "mta.practice.example"
-	cfg.NameServer, cfg.RemotePort = freeAddress(t), freePort(t)
+	cfg.NameServer, cfg.RemotePort = freeAddress(t), labtest.FreePort(t)
 	cfg.Users = []User{{"ada", "secret"}, {"bob", "secret"}}
 	w, err := New(cfg)
 	if err != nil {
@@ -107,19 +109,9 @@ func start(t *testing.T, cfg Config) (*World, *mta) {
 	return w, m
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	return fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	return fmt.Sprintf("127.0.0.1:%d", labtest.FreePort(t))
 }
 
 func TestNames(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
@@ -34,21 +34,6 @@ type mta struct {
 	ctx  context.Context
 	stop context.CancelFunc
 	wg   sync.WaitGroup
-}
-
-// freePort gives a port that is free, and below those that the kernel gives to
-// clients: it stays so between two starts of a daemon.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000)
-		if l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return 0
 }
 
 // build makes the binary under test.
@@ -66,8 +51,8 @@ const users = 20
 
 func start(t *testing.T, s site.Settings) *mta {
 	t.Helper()
-	s.SMTPPort, s.JobPort, s.RemotePort = freePort(t), freePort(t), freePort(t)
-	s.NameServer = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.SMTPPort, s.JobPort, s.RemotePort = labtest.FreePort(t), labtest.FreePort(t), labtest.FreePort(t)
+	s.NameServer = fmt.Sprintf("127.0.0.1:%d", labtest.FreePort(t))
 	for i := range users {
 		s.Users = append(s.Users, fmt.Sprintf("user%d", i))
 	}
