@@ -286,6 +286,7 @@ var page = template.Must(template.New("login").Parse(`<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>mtawatch: log in</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/assets/plain.css">
 <main class="login">
 <h1>mtawatch</h1>
