@@ -26,6 +26,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -141,15 +142,15 @@ func (g *Gate) Required() bool { return len(g.users) > 0 || len(g.tokens) > 0 }
 func (g *Gate) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := g.identify(r)
-		path := r.URL.Path
+		at := r.URL.Path
 		switch {
-		case path == LoginPath:
+		case at == LoginPath:
 			g.login(w, r, who)
-		case path == LogoutPath:
+		case at == LogoutPath:
 			g.logout(w, r, who)
-		case err == nil && who.Role == RoleMetrics && path != "/metrics":
+		case err == nil && who.Role == RoleMetrics && at != "/metrics":
 			refuse(w, r, http.StatusForbidden, "this token is for /metrics alone")
-		case err == nil || public(path):
+		case err == nil || public(at):
 			next.ServeHTTP(w, r.WithContext(With(r.Context(), who)))
 		default:
 			g.turnAway(w, r, err)
@@ -158,9 +159,10 @@ func (g *Gate) Handler(next http.Handler) http.Handler {
 }
 
 // public are the paths that show nothing of the mail server: what a page
-// needs to offer a login.
-func public(path string) bool {
-	return path == "/api/v1/session" || strings.HasPrefix(path, "/assets/") || path == "/favicon.ico" || path == "/favicon.svg"
+// needs to offer a login. One with "..", which a browser sends as %2e%2e or
+// before %2f, may end anywhere and is none of them.
+func public(at string) bool {
+	return at == path.Clean(at) && (at == "/api/v1/session" || strings.HasPrefix(at, "/assets/") || at == "/favicon.ico" || at == "/favicon.svg")
 }
 
 // errWho: nobody was named, or wrongly.

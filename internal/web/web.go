@@ -150,6 +150,8 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := path.Clean(r.URL.Path)
 	f := p.files[at]
 	switch {
+	case at != r.URL.Path && at+"/" != r.URL.Path: // who let it in took it for another
+		p.lost(w, r)
 	case f != nil && at != "/index.html":
 		f.serve(w, r)
 	case at == "/plain":
