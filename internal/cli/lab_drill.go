@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -154,9 +155,11 @@ func (t *tool) drills(ctx context.Context, b drill.Board) error {
 		}
 	}
 	rows, err := b.Run(ctx)
-	if err != nil {
+	stopped := errors.Is(err, context.Canceled)
+	if err != nil && !stopped {
 		return err
 	}
+	rows = slices.DeleteFunc(rows, func(r drill.Row) bool { return r.Drill == "" }) // never begun
 	passed, notRun := 0, 0
 	for i := range rows {
 		switch {
@@ -170,6 +173,9 @@ func (t *tool) drills(ctx context.Context, b drill.Board) error {
 		t.drillTable(rows)
 		t.out.line("")
 		t.out.line(fmt.Sprintf("%d of %d passed, %d not run", passed, len(rows), notRun))
+	}
+	if stopped {
+		return errors.New("stopped before all drills were done")
 	}
 	if passed+notRun < len(rows) {
 		return exit(1)

@@ -97,6 +97,10 @@ func (b *Board) one(ctx context.Context, d *Drill, dir string, mu *sync.Mutex) R
 		return row
 	case err == nil:
 		return got
+	case ctx.Err() != nil:
+		row.NotRun = "stopped"
+		o.Say("%s: %s", d.Name, row.Line())
+		return row
 	case got.Drill != "":
 		row = got
 	}
