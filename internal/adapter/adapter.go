@@ -62,6 +62,11 @@ type Adapter struct {
 	// Conditions gives what the server's own files tell of its state beyond
 	// queue, log and processes; cheap enough for every half minute. nil: nothing.
 	Conditions func(context.Context, Host, mta.Instance) ([]mta.Condition, error)
+
+	// Own asks the server's own tools for the parts that the question names, with
+	// a deadline for each command. It costs the server work: only when somebody asks. nil:
+	// it has none that tell more than the functions above.
+	Own func(context.Context, Host, mta.Instance, mta.OwnQuestion) mta.OwnView
 }
 
 // ParserConfig is how a parser reads. The zero value reads every line that

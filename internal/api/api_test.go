@@ -54,6 +54,7 @@ func TestRoundTrip(t *testing.T) {
 	dq := view.FindingQuery{ID: "f1", Code: mta.FindingQueueGrowing, Since: noon, Limit: 3}
 	sq := view.ChartQuery{Instance: "postfix", Sign: mta.SignFailures, Span: 14 * 24 * time.Hour, End: noon}
 	oq := view.ChartQuery{Series: `mta_queue_messages{instance="postfix",queue="a\\"b"}`}
+	wq := view.OwnQuery{Instance: "imta", OwnQuestion: mta.OwnQuestion{Channel: "tcp_local", Counters: true, Waiting: true, Processes: true}}
 	tests := []struct {
 		name        string
 		ask         func() (any, error)
@@ -67,6 +68,7 @@ func TestRoundTrip(t *testing.T) {
 		{"failures", func() (any, error) { return c.Failures(ctx, fq) }, theFailures(), fq},
 		{"connections", func() (any, error) { return c.Connections(ctx, cq) }, theConnections(), cq},
 		{"processes", func() (any, error) { return c.Processes(ctx, pq) }, theProcesses(), pq},
+		{"own", func() (any, error) { return c.Own(ctx, wq) }, theOwn(), wq},
 		{"findings", func() (any, error) { return c.Findings(ctx, dq) }, theFindings(), dq},
 		{"chart of a sign", func() (any, error) { return c.Chart(ctx, sq) }, theCharts(), sq},
 		{"chart of a series", func() (any, error) { return c.Chart(ctx, oq) }, theCharts(), oq},
@@ -201,6 +203,7 @@ var errorTests = []struct {
 	{name: "doubled parameter", path: "/api/v1/queue?top=3&top=4", code: 400, want: "too often"},
 	{name: "no number", path: "/api/v1/queue?top=many", code: 400, want: "1 to 1000"},
 	{name: "zero", path: "/api/v1/queue?top=0", code: 400, want: "1 to 1000"},
+	{name: "own tools, for nothing", path: "/api/v1/queue/own", code: 400, want: "what to ask for"},
 	{name: "too many", path: "/api/v1/queue/messages?limit=10001", code: 400, want: "10000"},
 	{name: "flag", path: "/api/v1/queue?fresh=maybe", code: 400, want: "true or false"},
 	{name: "window too long", path: "/api/v1/failures?window=25h", code: 400, want: "24h"},
@@ -355,7 +358,7 @@ func FuzzQuery(f *testing.F) {
 	}
 	h := api.Handler(&source{}, api.Options{})
 	f.Fuzz(func(t *testing.T, raw string) {
-		for _, path := range []string{"status", "queue", "queue/messages", "failures", "connections", "processes", "doctor", "findings", "trace", "version"} {
+		for _, path := range []string{"status", "queue", "queue/messages", "queue/own", "failures", "connections", "processes", "doctor", "findings", "trace", "version"} {
 			r := &http.Request{Method: "GET", URL: &url.URL{Path: api.Prefix + "/" + path, RawQuery: raw}}
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)

@@ -13,6 +13,7 @@
 //	GET /api/v1/status       view.Status
 //	GET /api/v1/queue        view.Queue        instance, queue (repeatable), top, fresh, counters
 //	GET /api/v1/queue/messages  view.Messages  instance, queue, destination, sender, id, limit
+//	GET /api/v1/queue/own    view.Own          instance, channel, and at least one of counters, waiting, processes
 //	GET /api/v1/failures     view.Failures     instance, window, top, cause, destination, inbound
 //	GET /api/v1/connections  view.Connections  port, state, top
 //	GET /api/v1/processes    view.Processes    instance

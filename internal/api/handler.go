@@ -52,6 +52,7 @@ func Handler(src view.Source, o Options) http.Handler {
 		"/status":         {nil, answer(h, func(ctx context.Context, _ *params) (view.Status, error) { return h.status(ctx) })},
 		"/queue":          {queueParams, answer(h, h.queue)},
 		"/queue/messages": {messageParams, answer(h, h.messages)},
+		"/queue/own":      {ownParams(), answer(h, h.own)},
 		"/failures":       {failureParams, answer(h, h.failures)},
 		"/connections":    {connectionParams, answer(h, h.connections)},
 		"/processes":      {processParams, answer(h, h.processes)},

@@ -168,3 +168,18 @@ func (s *source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.T
 	}
 	return theSummary(), s.traceErr
 }
+
+func theOwn() view.Own {
+	first := int64(3)
+	return view.Own{Time: noon, Instances: []view.OwnInstance{{Instance: "imta", At: noon, ExactSince: noon,
+		OwnView: mta.OwnView{CountersBy: "`imsimta qm counters show`", Waiting: []mta.OwnWaiting{{Channel: "tcp_local", Destination: "example.net", Active: 1, Delayed: 2}},
+			Processes: []mta.OwnProcess{{PID: 123, Name: "dispatcher", Role: mta.RoleDispatcher}}},
+		Channels: []view.OwnChannel{{Channel: "tcp_local", Differs: []string{"stored"}, Negative: []string{"stored"},
+			Own:   &mta.OwnChannel{Channel: "tcp_local", Stored: &mta.OwnCount{Messages: -4, Recipients: -4, Blocks: -362}, FirstTime: &first},
+			Exact: &view.ChannelRow{Channel: "tcp_local", Stored: number(7)}}}}}}
+}
+
+func (s *source) Own(_ context.Context, q view.OwnQuery) (view.Own, error) {
+	s.asked = q
+	return theOwn(), s.err
+}

@@ -25,7 +25,7 @@ func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 	s.look.logs(ctx)
 	d := doctor{s: s, out: view.Doctor{Time: time.Now(), Checks: []view.DoctorCheck{}}}
 	instances := s.belt.Instances()
-	d.procs, d.procErr = sample.Processes(ctx, s.machine, s.adapters, instances)
+	d.procs, d.procErr = sample.ProcessesOrOwn(ctx, s.machine, s.adapters, instances, s.ownProcesses(ctx))
 	if len(instances) == 0 {
 		d.bad("mail server", "none was found", "start it, or name it under `instances:` in the configuration file")
 	}
@@ -34,6 +34,9 @@ func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 	}
 	d.sockets(ctx, instances)
 	d.processes(instances)
+	for _, in := range instances {
+		d.compareProcesses(ctx, in)
+	}
 	d.store()
 	for _, i := range s.imports.running() {
 		d.ok("import", fmt.Sprintf("reading the rotated pieces of %s: %d of %d done", i.Source, i.FilesDone, i.Files))

@@ -38,6 +38,7 @@ type Source struct {
 	series   *history.Store // nil for a look
 	look     *look          // no daemon: the machine is read when it is asked about
 	fresh    freshLists
+	own      ownTools
 	imports  *importer // nil for a look
 	practice string    // of view.Status
 	habits   habits
@@ -186,6 +187,7 @@ func (s *Source) Processes(ctx context.Context, q view.ProcessQuery) (view.Proce
 	}
 	s.look.machine(ctx)
 	out := s.belt.Processes(q, time.Now())
+	s.processesByTool(ctx, q, &out)
 	out.Unknown = cmp.Or(out.Unknown, s.nothing())
 	return out, nil
 }

@@ -56,11 +56,16 @@ func (t *tool) processes(ctx context.Context, q view.ProcessQuery) error {
 		}
 		tab.add(strconv.Itoa(r.PID), clean(r.Instance), r.Role.String(), clean(r.State), clockText(p.Time, r.Start),
 			ageText(p.Time, r.Start), strconv.FormatFloat(r.CPU, 'f', 1, 64)+"s", bytesText(r.Memory), clean(command))
+		if r.Start.IsZero() { // /proc hides it
+			row := tab.rows[len(tab.rows)-1]
+			row[3], row[6], row[7] = "?", "?", "?"
+		}
 	}
 	switch {
 	case len(tab.rows) > 0:
 		t.out.print(tab)
 		t.leftOver(p.Processes)
+		t.toldBy(p.Processes)
 	case p.Unknown == "":
 		t.out.line("no process of a mail server")
 	}

@@ -25,6 +25,7 @@ type queueFlags struct {
 	top                 int
 	fresh               bool
 	counters, summary   bool
+	own                 bool // ask the mail server's own tools
 	message             view.MessageQuery
 }
 
@@ -46,11 +47,15 @@ func (t *tool) queueCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&f.queues, "queue", nil, "only these queues")
 	c.Flags().IntVar(&f.top, "top", 20, "how many destinations to show")
 	c.Flags().BoolVar(&f.fresh, "fresh", false, "list the queue now instead of giving the daemon's last listing")
+	counters := t.queueSub(f, "counters", "What each queue holds, and what each channel or program has done", t.queueCounters, false)
+	counters.Flags().BoolVar(&f.own, "own", false, "the mail server's own counters, beside the exact ones")
+	messages := t.queueMessagesSub(f, "messages", "The messages in the queue, with every recipient and reason", t.messagesWhole)
+	messages.Flags().BoolVar(&f.own, "own", false, "what waits for each destination, as the mail server's own tools tell")
 	c.AddCommand(
 		t.queueSub(f, "summarize", "What each channel holds, where there are such, and the queue by destination and age", t.queueSummary, true),
-		t.queueSub(f, "counters", "What each queue holds, and what each channel or program has done", t.queueCounters, false),
+		counters,
 		t.queueMessagesSub(f, "list", "The messages in the queue, one line each", t.messageList),
-		t.queueMessagesSub(f, "messages", "The messages in the queue, with every recipient and reason", t.messagesWhole))
+		messages)
 	return c
 }
 
@@ -70,6 +75,9 @@ func (t *tool) queueMessagesSub(f *queueFlags, name, short string, do func(view.
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				f.message.Queue = args[0]
+			}
+			if f.own {
+				return t.ownWaiting(c.Context(), f)
 			}
 			m, err := t.queueMessages(c.Context(), f)
 			if err != nil {

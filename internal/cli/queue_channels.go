@@ -15,6 +15,9 @@ import (
 // queueCounters prints how much each queue holds, and what each channel or
 // program has done.
 func (t *tool) queueCounters(ctx context.Context, f *queueFlags) error {
+	if f.own {
+		return t.ownCounters(ctx, f)
+	}
 	f.counters = true
 	q, err := t.getQueue(ctx, f)
 	if err != nil {

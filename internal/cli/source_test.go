@@ -21,6 +21,7 @@ type source struct {
 	unread string
 	change func(*view.Queue)
 	traced *view.TraceSummary // a trace that finds nothing
+	own    *view.Own
 }
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

@@ -28,4 +28,7 @@ type RoleProcess struct {
 	Role     Role   `json:"role"`
 	Instance string `json:"instance"`
 	Orphan   bool   `json:"orphan,omitempty"` // no daemon of the instance that starts such is above it: left over from an earlier start
+	// ToldBy is the server's own command that named the process and its role,
+	// where /proc does not tell: all else of it may be unknown. "": /proc.
+	ToldBy string `json:"told_by,omitempty"`
 }

@@ -27,6 +27,8 @@ type Source interface {
 	Findings(ctx context.Context, q FindingQuery) (Findings, error)
 	Doctor(ctx context.Context) (Doctor, error)
 	Chart(ctx context.Context, q ChartQuery) (Charts, error)
+	// Own asks the mail servers' own tools, at most every 10 s.
+	Own(ctx context.Context, q OwnQuery) (Own, error)
 	// Trace calls yield for each step found, oldest first within a log, and
 	// progress now and then. It ends early when yield gives false.
 	Trace(ctx context.Context, q TraceQuery, yield func(TraceStep) bool, progress func(Progress)) (TraceSummary, error)

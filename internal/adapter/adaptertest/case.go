@@ -109,6 +109,8 @@ func (c *testCase) output(ctx context.Context, a adapter.Adapter, name string) (
 		err = c.conditions(ctx, a, &b)
 	case "roles":
 		err = c.roles(ctx, a, &b)
+	case "own":
+		err = c.own(ctx, a, &b)
 	default:
 		return "", false, nil
 	}
@@ -210,6 +212,25 @@ func (c *testCase) conditions(ctx context.Context, a adapter.Adapter, b *bytes.B
 		}
 		if err != nil {
 			if err := writeJSON(b, failure{inst.Name, err.Error()}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// own asks an instance's tools for everything, each part by itself.
+func (c *testCase) own(ctx context.Context, a adapter.Adapter, b *bytes.Buffer) error {
+	if a.Own == nil {
+		return errors.New("the adapter has no Own")
+	}
+	list, err := a.Detect(ctx, c.host)
+	if err != nil {
+		return err
+	}
+	for _, inst := range list {
+		for _, q := range []mta.OwnQuestion{{Counters: true}, {Waiting: true}, {Processes: true}} {
+			if err := writeJSON(b, a.Own(ctx, c.host, inst, q)); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,8 @@
 //	list       what ReadList makes of the listing; without one, what List
 //	           gives for each instance; one JSON object a line
 //	conditions what Conditions gives for each instance, one JSON object a line
+//	own        what Own gives for each instance: counters, waiting mail, processes;
+//	           one JSON object a line
 //	roles      the processes that have a role, one JSON object a line
 //
 // Only the outputs that an archive names are made. go test -update writes them
@@ -82,7 +84,7 @@ func runFile(t *testing.T, a adapter.Adapter, file string) {
 		}
 	}
 	if outputs == 0 {
-		t.Errorf("no section of outputs: events, instances, queue, list, conditions or roles")
+		t.Errorf("no section of outputs: events, instances, queue, list, conditions, own or roles")
 	}
 	if len(c.log) > 0 {
 		for _, err := range checkLog(a, c) {

@@ -24,7 +24,14 @@
 // the file: a message of which some recipients were served is written anew, so it may be
 // older than it looks. Sender and recipients stand in the files alone, which are never
 // opened: a listing has neither. The MTA's own count by destination ("imsimta qm
-// messages") is read when it is given as a saved listing.
+// messages") is read when it is given as a saved listing, and asked for only by Own.
+//
+// # What the MTA's own tools tell
+//
+// Own runs "imsimta qm counters show", "qm messages CHANNEL" and "process", found in
+// sbin, bin or lib of the base, which need root or the MTA's own user; none of them
+// changes anything. Counters are lossy, and may be below zero; they must be created
+// after each start of the MTA, and an output without a channel says that they were not.
 //
 // # The formats of the log
 //

@@ -16,5 +16,6 @@ var Adapter = adapter.Adapter{
 	ReadList:   readList,
 	Roles:      roles,
 	Conditions: conditions,
+	Own:        own,
 	Heads:      []mta.Role{mta.RoleDispatcher, mta.RoleJobController},
 }

@@ -133,7 +133,7 @@ func roleOf(name string) mta.Role {
 		return mta.RoleDispatcher
 	case "job_controller":
 		return mta.RoleJobController
-	case "tcp_smtp_server":
+	case "tcp_smtp_server", "smtp": // the second as older releases show it, <SMTP>
 		return mta.RoleSMTPServer
 	case "tcp_smtp_client", "smtp_client", "tcp_lmtp_client", "process", "reprocess", "conversion":
 		return mta.RoleDelivery
