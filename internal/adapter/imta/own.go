@@ -62,7 +62,8 @@ func (t *tool) run(ctx context.Context, args ...string) (string, error) {
 	case !strings.Contains(err.Error(), said):
 		err = fmt.Errorf("%w: %s", err, said)
 	}
-	return "", fmt.Errorf("%s: %w; it needs an MTA that runs, and root or the MTA's own user", t.named(args...), err)
+	text := strings.TrimPrefix(err.Error(), "run "+t.program+": ") // that is named already
+	return "", fmt.Errorf("%s: %s; it needs an MTA that runs, and root or the MTA's own user", t.named(args...), text)
 }
 
 // named gives a command as an operator would type it.
@@ -105,6 +106,7 @@ func (t *tool) waiting(ctx context.Context, v *mta.OwnView, in mta.Instance, cha
 		channels = slices.DeleteFunc(slices.Clone(in.Queues), func(name string) bool { return name == heldQueue || name == holdChannel })
 	}
 	var unknown []string
+	refused := 0
 	if over := len(channels) - maxAsked; over > 0 {
 		unknown = append(unknown, fmt.Sprintf("%d more channels were not asked; name one", over))
 		channels = channels[:maxAsked]
@@ -116,7 +118,10 @@ func (t *tool) waiting(ctx context.Context, v *mta.OwnView, in mta.Instance, cha
 		}
 		text, err := t.run(ctx, "qm", "messages", c)
 		if err != nil {
-			if unknown = append(unknown, err.Error()); v.WaitingBy == "" && (len(unknown) >= 2 || t.program == "") {
+			if refused++; refused == 1 || v.WaitingBy != "" {
+				unknown = append(unknown, err.Error())
+			}
+			if v.WaitingBy == "" && (refused == 2 || t.program == "") {
 				break
 			}
 			continue
