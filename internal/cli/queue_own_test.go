@@ -26,6 +26,9 @@ func ownAnswer() *view.Own {
 	exact := []view.ChannelRow{{Channel: "ims-ms", Stored: number(1)},
 		{Channel: "tcp_local", Received: &view.Volume{Messages: 20, Recipients: 21}, Stored: number(7), Delivered: &view.Volume{Messages: 13, Recipients: 14}, FirstTime: 12},
 		{Channel: "process", Stored: number(0)}}
+	second := int64(12)
+	own = append(own, mta.OwnChannel{Channel: "tcp_failed", Delivered: &mta.OwnCount{Messages: 12, Recipients: 12}, FirstTime: &second})
+	exact = append(exact, view.ChannelRow{Channel: "tcp_failed", Delivered: &view.Volume{Messages: 12, Recipients: 12}, FirstTime: 10, Failed: 2})
 	return &view.Own{Time: noon, Instances: []view.OwnInstance{
 		{Instance: "imta", At: noon, OwnView: mta.OwnView{CountersBy: "`imsimta qm counters show`"}, Channels: view.CompareOwn(own, exact), ExactSince: noon.Add(-time.Hour)},
 		{Instance: "imta-b", At: noon, OwnView: mta.OwnView{CountersBy: "`imsimta qm counters show`", CountersMissing: true}},
@@ -42,7 +45,7 @@ func TestQueueOwn(t *testing.T) {
 	}{
 		{"counters", "queue counters --own", ownAnswer(), 0, []string{"does not tell; it loses", "EXACT counts from its log since 11:00:00", "ims-ms ", "the mail server has no counters of it",
 			"Received 20 20 21 21 44", "Stored -4 7 -11 -4 - -362 below zero", "Delivered 12 13 -1 13 14 -1 30 (11 first time; exact 12, off by -1)",
-			"they differ in tcp_local; in what is stored", "below zero in tcp_local", "imta-b: no counters, which is not zero"}},
+			"Delivered 12 12 12 12 0 (12 first time; exact 10)", "they differ in tcp_local; in what is stored", "below zero in tcp_local", "imta-b: no counters, which is not zero"}},
 		{"waiting", "queue messages --own", ownAnswer(), 0, []string{"l bad?[31m.example 3 4", "l - 5 0", "8 active, 4 delayed"}},
 		{"nothing to ask", "queue messages --own", nil, 3, []string{"UNKNOWN: postfix: it has no tools"}},
 		{"json", "queue counters --own --json", ownAnswer(), 0, []string{`"differs":["stored","delivered","first_time"],"negative":["stored"]`, `"counters_missing":true`}},

@@ -88,6 +88,7 @@ type OwnCounts struct {
 	Own                    *mta.OwnCount
 	Messages, Recipients   *int64 // exact
 	OwnFirst, ExactFirst   *int64 // delivered: at the first attempt
+	failed                 int64  // exact, for good
 	MessagesOff, PeopleOff bool   // the two are not equal
 }
 
@@ -109,7 +110,7 @@ func (c *OwnChannel) Rows() []OwnCounts {
 	}
 	rows[1].Messages = exact.Stored
 	if c.Exact != nil {
-		rows[2].ExactFirst = &exact.FirstTime
+		rows[2].ExactFirst, rows[2].failed = &exact.FirstTime, exact.Failed
 		rows[4].Recipients, rows[5].Recipients, rows[6].Recipients = &exact.Attempted, &exact.Rejected, &exact.Failed
 	}
 	for i := range rows {
@@ -121,12 +122,18 @@ func (c *OwnChannel) Rows() []OwnCounts {
 	return rows
 }
 
-// FirstOff is how many more the server counts at the first attempt.
+// FirstOff is how many more the server counts at the first attempt than can
+// be: among its own may be what failed for good at the first, which has left
+// the queue too.
 func (r *OwnCounts) FirstOff() int64 {
 	if r.OwnFirst == nil || r.ExactFirst == nil {
 		return 0
 	}
-	return *r.OwnFirst - *r.ExactFirst
+	off := *r.OwnFirst - *r.ExactFirst
+	if 0 <= off && off <= r.failed {
+		return 0
+	}
+	return off
 }
 
 func (c *OwnChannel) compare() {
