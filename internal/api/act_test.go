@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -30,7 +31,7 @@ func (a *actor) Acknowledge(_ context.Context, q view.Acknowledge) (mta.Finding,
 func (a *actor) Unacknowledge(_ context.Context, id string) error {
 	a.asked = "no " + id
 	if id == "none" {
-		return errors.Join(view.ErrNone)
+		return fmt.Errorf("take %q back: %w among those there are", id, view.ErrNone)
 	}
 	return nil
 }
@@ -79,7 +80,7 @@ func TestActing(t *testing.T) {
 	if err := o.Unacknowledge(ctx, "f/1"); !errors.Is(err, errors.ErrUnsupported) && err == nil {
 		t.Errorf("an ID of two parts: %v", err)
 	}
-	if err := o.Unacknowledge(ctx, "none"); !errors.Is(err, view.ErrNone) {
+	if err := o.Unacknowledge(ctx, "none"); !errors.Is(err, view.ErrNone) || strings.Count(err.Error(), view.ErrNone.Error()) != 1 || !strings.HasSuffix(err.Error(), " among those there are") {
 		t.Errorf("none such: %v", err)
 	}
 	if err := o.Unacknowledge(ctx, "f1"); err != nil || b.asked != "no f1" {

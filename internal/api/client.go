@@ -332,8 +332,8 @@ func (c *Client) refused(res *http.Response, mediaType string) error {
 	case http.StatusBadRequest:
 		err = fmt.Errorf("%w: %s", view.ErrQuestion, strings.TrimPrefix(e.Error, view.ErrQuestion.Error()+": "))
 	case http.StatusNotFound:
-		if strings.HasSuffix(e.Error, view.ErrNone.Error()) || strings.Contains(e.Error, view.ErrNone.Error()+" ") {
-			err = fmt.Errorf("%s%w", strings.TrimSuffix(e.Error, view.ErrNone.Error()), view.ErrNone)
+		if before, after, ok := strings.Cut(e.Error, view.ErrNone.Error()); ok && (after == "" || after[0] == ' ') {
+			err = fmt.Errorf("%s%w%s", before, view.ErrNone, after)
 		}
 	case http.StatusUnauthorized:
 		e.Advice = "set MTAWATCH_TOKEN to a token of the daemon's tokens_file, or ask on its unix socket (--server unix:PATH)"

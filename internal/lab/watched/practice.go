@@ -191,7 +191,7 @@ func (p Practice) advice(s *stage.Stage) string {
 }
 
 func (p Practice) watchedAdvice(s *stage.Stage, w *Watcher) string {
-	first := [][2]string{{p.Command + " --server " + w.Address() + " status", "and any other command"}}
-	return fmt.Sprintf("\nIt goes on: http://%s/ has the API, http://%s/metrics the metrics. From another terminal:\n%s"+
+	first := [][2]string{{p.Command + " --server " + w.Address() + " status", "and any other command; top stays open"}}
+	return fmt.Sprintf("\nIt goes on: http://%s/ has the pages and the API, http://%s/metrics the metrics. From another terminal:\n%s"+
 		"What mtawatch run says is in %s. Ctrl-C ends it all.", w.Address(), w.Address(), aligned(p.tries(s, first)), w.LogFile())
 }
