@@ -177,8 +177,19 @@ func (g *Gate) identify(r *http.Request) (Who, error) {
 		return Who{Role: view.RoleAdmin, CSRF: g.open}, nil
 	}
 	kind, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	switch strings.ToLower(kind) {
+	kind = strings.ToLower(kind)
+	// A browser that was asked for a password at /metrics sends it everywhere:
+	// the session goes before that, and not before what a program says.
+	if kind == "" || kind == "basic" {
+		if c, err := r.Cookie(g.cookieName(r)); err == nil {
+			if who, ok := g.find(c.Value, time.Now()); ok {
+				return who, nil
+			}
+		}
+	}
+	switch kind {
 	case "":
+		return Who{}, errWho
 	case "bearer":
 		if t, ok := g.tokens[sha256.Sum256([]byte(strings.TrimSpace(value)))]; ok {
 			return Who{Name: t.Name, Role: t.Role, Trusted: true}, nil
@@ -186,15 +197,8 @@ func (g *Gate) identify(r *http.Request) (Who, error) {
 		return Who{}, errWrong
 	case "basic":
 		return g.basic(r)
-	default:
-		return Who{}, errWrong
 	}
-	if c, err := r.Cookie(g.cookieName(r)); err == nil {
-		if who, ok := g.find(c.Value, time.Now()); ok {
-			return who, nil
-		}
-	}
-	return Who{}, errWho
+	return Who{}, errWrong
 }
 
 // basic tries the name and password of a request. A browser sends those by

@@ -180,6 +180,9 @@ func TestLogin(t *testing.T) {
 	if code, _ := b.ask("POST", "/x", ""); code != 403 {
 		t.Errorf("a change without the token: %d", code)
 	}
+	if code, text := b.ask("GET", "/", "", "Authorization", "Basic dmljOnZpYydzIHNlY3JldA=="); code != 200 || !strings.HasPrefix(text, "ann|admin|") {
+		t.Errorf("with what the browser was asked for at /metrics: %d %s", code, text)
+	}
 	if code, _ := b.ask("POST", "/logout", ""); code != 403 {
 		t.Errorf("logged out by another's page: %d", code)
 	}
@@ -323,6 +326,21 @@ func TestStill(t *testing.T) {
 			t.Error("a session that is over may stay, or a token may not")
 		}
 	})
+}
+
+// A host has as many IPv6 addresses as it likes, of one /64.
+func TestTriesOfOneNetwork(t *testing.T) {
+	h := inside(access.New(config(t)))
+	for n := range 5 {
+		if code := serveIn(h, post("/login", login("", "wrong", ""), fmt.Sprintf("[2001:db8::%x]", n+1))).Code; code != 401 {
+			t.Fatalf("attempt %d: %d", n, code)
+		}
+	}
+	for from, want := range map[string]int{"[2001:db8::ffff:1]": 429, "[2001:db8:0:1::1]": 401, "192.0.2.9": 401} {
+		if code := serveIn(h, post("/login", login("", "wrong", ""), from)).Code; code != want {
+			t.Errorf("from %s: %d", from, code)
+		}
+	}
 }
 
 func TestLoginsAreSlowedDown(t *testing.T) {

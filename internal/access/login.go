@@ -11,6 +11,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -71,13 +72,24 @@ func (g *Gate) remote(r *http.Request) string {
 	if g.cfg.BehindProxy {
 		list := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		if last := strings.TrimSpace(list[len(list)-1]); last != "" {
-			return last[:min(len(last), 64)]
+			return network(last[:min(len(last), 64)])
 		}
 	}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
+		return network(host)
 	}
 	return r.RemoteAddr
+}
+
+// network is the address itself, and of IPv6 the /64, in which every host may
+// take any address.
+func network(host string) string {
+	a, err := netip.ParseAddr(host)
+	if a = a.Unmap().WithZone(""); err != nil || a.Is4() {
+		return host
+	}
+	p, _ := a.Prefix(64) // such an address has 128 bits
+	return p.String()
 }
 
 // try tests a name and password, and gives the role. With no name the

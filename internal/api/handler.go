@@ -340,11 +340,13 @@ func (s *stream) send(l Line) bool {
 		s.begun = true
 	}
 	b, err := json.Marshal(l)
+	out := http.NewResponseController(s.w)
+	_ = out.SetWriteDeadline(time.Now().Add(writeWithin)) // where it is not supported there is no connection either
 	if err == nil {
 		_, err = s.w.Write(append(b, '\n'))
 	}
 	if err == nil {
-		err = http.NewResponseController(s.w).Flush()
+		err = out.Flush()
 		if errors.Is(err, errors.ErrUnsupported) {
 			err = nil
 		}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -83,6 +84,11 @@ func gateOf(w config.Web) (*access.Gate, *tls.Config, error) {
 		if file, users, err = access.ReadWebConfig(w.ConfigFile); err != nil {
 			return nil, nil, err
 		}
+		for _, u := range users {
+			if slices.ContainsFunc(cfg.Users, func(o access.User) bool { return o.Name == u.Name }) {
+				return nil, nil, fmt.Errorf("read web configuration %s: user %q stands in users of the configuration too; take out one of them", w.ConfigFile, u.Name)
+			}
+		}
 		cfg.Users = append(slices.Clone(cfg.Users), users...)
 	}
 	if w.TokensFile != "" {
@@ -94,7 +100,11 @@ func gateOf(w config.Web) (*access.Gate, *tls.Config, error) {
 	file.TLS.Cert, file.TLS.Key = cmp.Or(w.TLSCert, file.TLS.Cert), cmp.Or(w.TLSKey, file.TLS.Key)
 	crypt, err := file.ServerTLS()
 	cfg.TLS = crypt != nil
-	return access.New(cfg), crypt, err
+	gate := access.New(cfg)
+	if err == nil && w.BehindProxy && !gate.Required() {
+		err = fmt.Errorf("listen: behind_proxy lets others in through the proxy, and %s names nobody; give basic_auth_users in it, or users or a tokens_file under web: in the configuration", cmp.Or(w.ConfigFile, "the configuration"))
+	}
+	return gate, crypt, err
 }
 
 // listenUnix opens a unix socket for the user and the group that mtawatch
@@ -182,10 +192,39 @@ func handler(s surfaces, d door) (http.Handler, error) {
 	return web.Headers(api.Guard(d.gate.Handler(mux), s.cfg.Loopback() && !s.cfg.Web.BehindProxy)), nil
 }
 
+// The bounds of one door. Who sends or takes a byte now and then holds a
+// connection; so many may, and no more descriptors than those are lost to them.
+const (
+	maxConnections = 512
+	maxSent        = 1 << 20         // bytes of what a request carries
+	takenWithin    = 5 * time.Minute // from the request to the last byte
+)
+
+// limited closes at once what is beyond maxConnections.
+func limited() func(net.Conn, http.ConnState) {
+	var n atomic.Int64
+	return func(c net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			if n.Add(1) > maxConnections {
+				_ = c.Close() // it was told nothing yet
+			}
+		case http.StateClosed, http.StateHijacked:
+			n.Add(-1)
+		}
+	}
+}
+
 // serve answers on one listener until ctx ends and the requests that run are
-// answered, or cut after two seconds.
+// answered, or cut after two seconds. Streams set their own time for writing.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	bounded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			access.LimitBody(w, r, maxSent)
+		}
+		h.ServeHTTP(w, r)
+	})
+	srv := &http.Server{Handler: bounded, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: takenWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ConnState: limited()}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)

@@ -168,3 +168,48 @@ func TestServeWaits(t *testing.T) {
 		t.Errorf("serve ended with %v, request answered: %t", err, answered.Load())
 	}
 }
+
+// Nobody takes all descriptors of the daemon by holding connections to it.
+func TestConnectionsAreBounded(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, l, http.NotFoundHandler()) }()
+	var held []net.Conn
+	for range maxConnections {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, c)
+	}
+	answered := func() bool {
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+		res, err := client.Get("http://" + l.Addr().String())
+		if err == nil {
+			res.Body.Close()
+		}
+		return err == nil
+	}
+	if answered() {
+		t.Errorf("one beyond %d is answered", maxConnections)
+	}
+	for _, c := range held[:10] {
+		_ = c.Close()
+	}
+	for start := time.Now(); !answered(); {
+		if time.Since(start) > 5*time.Second {
+			t.Fatal("those that ended still count")
+		}
+	}
+	for _, c := range held[10:] {
+		_ = c.Close()
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

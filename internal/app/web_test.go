@@ -19,8 +19,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/config"
 	"github.com/mtawatch/mtawatch/internal/history"
+	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 // An address that other machines reach is not opened without a question who
@@ -83,6 +85,27 @@ func certificate(t *testing.T, dir string) (cert, key string, pool *x509.CertPoo
 		}
 	}
 	return cert, key, pool
+}
+
+// A proxy before loopback lets others in, so somebody must be named, also
+// where a web configuration file is given; and one name is one user.
+func TestWebConfigNamesNobody(t *testing.T) {
+	dir := t.TempDir()
+	certificate(t, dir)
+	file := filepath.Join(dir, "web.yml")
+	const hash = "$2a$10$CwTycUXWue0Thq9StjUM0uJ8dPR0vOZ4gX6mFGxxrVYw2SpSGCXre"
+	for text, ok := range map[string]bool{"tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\n": false, "basic_auth_users:\n  ann: " + hash + "\n": true, "basic_auth_users:\n  bob: " + hash + "\n": false} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w := config.Web{ConfigFile: file, BehindProxy: true}
+		if strings.Contains(text, "bob") {
+			w.Users = []access.User{{Name: "bob", PasswordHash: hash, Role: view.RoleViewer}}
+		}
+		if _, _, err := gateOf(w); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }
 
 // The daemon's own door with TLS and tokens: pages go to the login, the API
