@@ -49,7 +49,7 @@ func lookEnded(c *Case, in *Instance, d *Daemon, role mta.Role) ended {
 	if fresh && violent(exit.Text) {
 		return ended{replaced: true, at: exit.Time, exit: exit}
 	}
-	if !known || n > 0 || !everRan(d, exit) {
+	if !known || n > 0 || !everRan(d, exit) && !half(in, d) {
 		return ended{}
 	}
 	return ended{down: true, at: sinceOr(d.Count.Last(), c.Now), need: twice}
@@ -63,6 +63,18 @@ func everRan(d *Daemon, exit Exit) bool {
 	}
 	usual, known := middle(d.Count)
 	return known && usual >= 0.5
+}
+
+// half reports whether the other daemon of the mail server runs, and it is no
+// habit here that it does so alone: this one ended before anybody looked.
+func half(in *Instance, d *Daemon) bool {
+	other := &in.Dispatcher
+	if d == other {
+		other = &in.JobController
+	}
+	n, known := other.Count.Value()
+	_, habit := middle(d.Count)
+	return known && n > 0 && !habit
 }
 
 // violent reports whether a process did not end of its own accord.

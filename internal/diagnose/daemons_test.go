@@ -134,6 +134,23 @@ func TestNeverRan(t *testing.T) {
 	}
 }
 
+// A daemon that ended before anybody looked is missed beside the other one,
+// as the status says of it that it is gone.
+func TestGoneBeforeTheFirstLook(t *testing.T) {
+	for code, change := range map[mta.FindingCode]func(*world){
+		mta.FindingJobControllerDown: func(w *world) { w.v.jobControllers = 0 },
+		mta.FindingDispatcherDown:    func(w *world) { w.v.dispatchers = 0 },
+	} {
+		w := newWorld()
+		w.now = onset
+		w.v.arrivals, w.v.attempts = 0, 0
+		w.run(30*time.Second, change)
+		if _, ok := w.told[code]; !ok || len(w.told) != 1 {
+			t.Errorf("told %v, want %s", w.told, code)
+		}
+	}
+}
+
 func TestDuplicate(t *testing.T) {
 	older := process(90, mta.RoleJobController, "qmgr", "S", 2*time.Hour)
 	older.Orphan = true

@@ -32,6 +32,7 @@ type facts struct {
 	Open     []mta.Finding // that nobody knows of yet
 	Held     []mta.Finding // acknowledged or silenced
 	Past     []mta.Finding
+	NoPast   string // why those are not known
 	Queue    view.Queue
 	Failures view.Failures
 	Conns    view.Connections
@@ -81,24 +82,28 @@ func (p *pages) servePlain(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, say.Clean(err.Error()), http.StatusBadRequest)
 			return
 		}
-		f.miss("queue", err)
+		f.Queue = view.Queue{Unknown: f.miss("queue", err)}
 	}
-	f.Failures, err = src.Failures(ctx, view.FailureQuery{Instance: f.Instance, Top: topRows})
-	f.miss("failures", err)
-	f.Conns, err = src.Connections(ctx, view.ConnectionQuery{Top: topRows})
-	f.miss("connections", err)
-	f.Procs, err = src.Processes(ctx, view.ProcessQuery{Instance: f.Instance})
-	f.miss("processes", err)
+	if f.Failures, err = src.Failures(ctx, view.FailureQuery{Instance: f.Instance, Top: topRows}); err != nil {
+		f.Failures = view.Failures{Unknown: f.miss("failures", err)}
+	}
+	if f.Conns, err = src.Connections(ctx, view.ConnectionQuery{Top: topRows}); err != nil {
+		f.Conns = view.Connections{Unknown: f.miss("connections", err)}
+	}
+	if f.Procs, err = src.Processes(ctx, view.ProcessQuery{Instance: f.Instance}); err != nil {
+		f.Procs = view.Processes{Unknown: f.miss("processes", err)}
+	}
 	past, err := src.Findings(ctx, view.FindingQuery{Limit: pastShown})
-	f.miss("past findings", err)
-	f.Past = past.Past
+	if f.Past = past.Past; err != nil {
+		f.NoPast = f.miss("past findings", err)
+	}
 	p.render(w, r, http.StatusOK, "page", f)
 }
 
-func (f *facts) miss(what string, err error) {
-	if err != nil {
-		f.Missing = append(f.Missing, what+": "+err.Error())
-	}
+// miss notes what could not be had, and gives why.
+func (f *facts) miss(what string, err error) string {
+	f.Missing = append(f.Missing, what+": "+err.Error())
+	return err.Error()
 }
 
 // serveFinding shows one finding, open or past.
@@ -149,6 +154,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name st
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin") // without a referrer the Origin of the form that logs out would be "null"
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
 	w.WriteHeader(code)
 	if r.Method != http.MethodHead {
