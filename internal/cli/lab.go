@@ -122,9 +122,12 @@ func (t *tool) labQMCommand(f *labFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := stage.Runs(c.Context(), base); err != nil {
+				return err
+			}
 			s, err := site.Open(base)
 			if err != nil {
-				return view.Advise(err, "start a lab with 'mtawatch lab'")
+				return err
 			}
 			if status := qm.Command(c.Context(), s, append([]string{"qm"}, args...), t.in, t.out.w, t.err.w); status != 0 {
 				return exit(status)

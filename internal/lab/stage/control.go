@@ -72,13 +72,31 @@ func unknownDaemon(name string) error {
 	return fmt.Errorf("there is no daemon %.60q: the daemons are %s", name, strings.Join(Daemons(), " and "))
 }
 
-// Order gives the lab that runs in a directory an order: "start" or "stop",
-// and the name of a daemon. ErrNoLab when there is none.
-func Order(ctx context.Context, base string, words ...string) error {
+// Runs gives ErrNoLab when no lab runs in a directory: another may have its
+// ports by now.
+func Runs(ctx context.Context, base string) error {
+	c, err := dialLab(ctx, base)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err
+}
+
+func dialLab(ctx context.Context, base string) (net.Conn, error) {
 	d := net.Dialer{Timeout: orderTime}
 	c, err := d.DialContext(ctx, "unix", filepath.Join(base, "run", controlFile))
 	if err != nil {
-		return fmt.Errorf("%s: %w; start one with `mtawatch lab --base %s`", base, ErrNoLab, base)
+		return nil, fmt.Errorf("%s: %w; start one with `mtawatch lab --base %s`", base, ErrNoLab, base)
+	}
+	return c, nil
+}
+
+// Order gives the lab that runs in a directory an order: "start" or "stop",
+// and the name of a daemon. ErrNoLab when there is none.
+func Order(ctx context.Context, base string, words ...string) error {
+	c, err := dialLab(ctx, base)
+	if err != nil {
+		return err
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(orderTime))

@@ -128,6 +128,9 @@ func TestOrders(t *testing.T) {
 	if err := Order(t.Context(), s.Site.Base, "start", "dispatcher"); !errors.Is(err, ErrNoLab) {
 		t.Errorf("no lab runs: %v", err)
 	}
+	if err := Runs(t.Context(), s.Site.Base); !errors.Is(err, ErrNoLab) {
+		t.Errorf("no lab runs: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.control(ctx) }()
@@ -157,6 +160,9 @@ func TestOrders(t *testing.T) {
 		{"burn dispatcher", "no such order"},
 		{"start dispatcher", "ok"},
 	} {
+		if err := Runs(t.Context(), s.Site.Base); err != nil && c.words != "stop dispatcher" {
+			t.Errorf("a lab runs: %v", err)
+		}
 		if got := ask(strings.Fields(c.words)...); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.words, got, c.want)
 		}
