@@ -12,6 +12,7 @@ const maxPattern = 64
 
 // key takes a key.
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
+	m.later = false
 	name := k.String()
 	switch {
 	case name == "ctrl+c":
@@ -119,10 +120,11 @@ func (m *model) move(name string) {
 	m.cursor[m.tab], m.chosen[m.tab] = at, keys[at]
 }
 
-// enter looks into the row at the cursor.
+// enter looks into the row at the cursor; where the first answer is not there
+// yet, as soon as it is.
 func (m *model) enter() tea.Cmd {
 	keys := m.keys()
-	if len(keys) == 0 {
+	if m.later = !m.known(); m.later || len(keys) == 0 {
 		return nil
 	}
 	key := keys[max(0, min(m.cursor[m.tab], len(keys)-1))]

@@ -35,6 +35,7 @@ type model struct {
 	span          int    // of spans
 	instance      string // that is shown
 
+	later         bool // enter was pressed before there was a row
 	asking, again bool
 	turn          int // of the tick that counts
 	at            time.Time
@@ -147,7 +148,18 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, nil
 	}
 	m.settle()
+	if m.later && m.known() {
+		if next := m.enter(); next != nil {
+			cmd = next // in place of the wait
+		}
+		m.settle()
+	}
 	return m, cmd
+}
+
+// known reports whether the rows of the tab are there, be they none.
+func (m *model) known() bool {
+	return m.status != nil && (m.tab == tabSigns || m.table() != nil)
 }
 
 // take takes an answer and sees to the next one.

@@ -76,6 +76,37 @@ func TestScreens(t *testing.T) {
 	}
 }
 
+// Who types before the first answer is there gets what was asked for.
+func TestEnterBeforeTheAnswer(t *testing.T) {
+	for keys, want := range map[string]func(*model) bool{
+		"enter":        func(m *model) bool { return m.zoom != nil && m.zoom.key == keyOf(m.told()[0]) },
+		"2 enter":      func(m *model) bool { return m.tab == tabQueue && m.zoom != nil },
+		"enter esc":    func(m *model) bool { return m.zoom == nil && m.tab == tabSigns },
+		"6 enter":      func(m *model) bool { return m.tab == tabFindings && m.zoom != nil },
+		"enter 2":      func(m *model) bool { return m.tab == tabQueue && m.zoom == nil },
+		"2 enter tab":  func(m *model) bool { return m.tab == tabFailures && m.zoom == nil },
+		"down 2 enter": func(m *model) bool { return m.tab == tabQueue && m.zoom != nil },
+	} {
+		s := incident()
+		m := newModel(t.Context(), Config{UTF8: true, Interval: 2 * time.Second, Ask: func(_ context.Context, question func(view.Source) error) error { return question(s) }})
+		first := m.Init()
+		names := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "down": tea.KeyDown}
+		for _, k := range strings.Fields(keys) {
+			msg := tea.KeyPressMsg{Code: rune(k[0]), Text: k}
+			if code, ok := names[k]; ok {
+				msg = tea.KeyPressMsg{Code: code}
+			}
+			if cmd := send(t, m, msg); cmd != nil {
+				t.Fatalf("%s: a second question at once", keys)
+			}
+		}
+		run(t, m, first)
+		if !want(m) {
+			t.Errorf("%s: tab %d, zoom %+v", keys, m.tab, m.zoom)
+		}
+	}
+}
+
 // fits holds every line to the size of the screen.
 func fits(t *testing.T, m *model) {
 	t.Helper()

@@ -20,7 +20,7 @@ const (
 	fullBatch    = 10_000           // messages that such a look takes at most
 	maxDeaths    = 3                // then a message waits as after an attempt
 	tidyAge      = time.Hour        // unfinished files of killed writers
-	endPatience  = 20 * time.Second // for the programs, at the end
+	endPatience  = 10 * time.Second // for the programs, at the end; less than who stops us waits
 )
 
 // controller holds what is known. One goroutine, run, touches it: the others
