@@ -34,6 +34,11 @@ type marker struct {
 	db      *state.DB
 	changed func(before, after []mta.Finding) // the open findings; nil: nobody is told
 
+	// turn is had by who changes something and tells of it, so that all hear of
+	// changes in their order; mu is taken within it.
+	turn    sync.Mutex
+	unsaved map[string][]byte // what no commit has stored yet, under turn; nil: to be deleted
+
 	mu    sync.Mutex
 	marks *alert.Marks
 }
@@ -41,7 +46,7 @@ type marker struct {
 var _ view.Actor = (*marker)(nil)
 
 func newMarker(ctx context.Context, belt *pipeline.Belt, db *state.DB) (*marker, error) {
-	m := &marker{belt: belt, db: db, marks: alert.NewMarks()}
+	m := &marker{belt: belt, db: db, unsaved: make(map[string][]byte), marks: alert.NewMarks()}
 	if err := db.Each(ctx, bucketMarks, m.marks.Load); err != nil {
 		return nil, fmt.Errorf("restore what people said of findings: %w", err)
 	}
@@ -66,34 +71,52 @@ func (m *marker) findings() (open, past []mta.Finding) {
 
 // change makes one change and stores it before it is answered.
 func (m *marker) change(ctx context.Context, do func(open []mta.Finding) error) error {
+	m.turn.Lock()
+	defer m.turn.Unlock()
 	open, _ := m.belt.Findings()
 	m.mu.Lock()
 	before := m.marks.Mark(open)
 	err := do(open)
+	after := m.marks.Mark(open)
+	m.marks.Flush(func(k string, v []byte) { m.unsaved[k] = v }, func(k string) { m.unsaved[k] = nil })
+	m.mu.Unlock()
 	if err == nil {
 		err = m.save(ctx)
 	}
-	after := m.marks.Mark(open)
-	m.mu.Unlock()
 	if m.changed != nil {
 		m.changed(before, after)
 	}
 	return err
 }
 
+// saveWithin bounds a commit, which does not end with who asked for it: a page
+// that is closed at that moment would lose what holds until then.
+const saveWithin = 10 * time.Second
+
+// save stores what was said. What a commit could not store is stored by the next.
 func (m *marker) save(ctx context.Context) error {
-	b := new(state.Batch)
-	m.marks.Flush(func(k string, v []byte) { b.Put(bucketMarks, k, v) }, func(k string) { b.Delete(bucketMarks, k) })
-	if b.Len() == 0 {
+	if len(m.unsaved) == 0 {
 		return nil
 	}
-	if err := m.db.Commit(ctx, b); err != nil {
-		return fmt.Errorf("store what was said; it holds until the next restart: %w", err)
+	b := new(state.Batch)
+	for k, v := range m.unsaved {
+		if v == nil {
+			b.Delete(bucketMarks, k)
+		} else {
+			b.Put(bucketMarks, k, v)
+		}
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveWithin)
+	defer cancel()
+	if err := m.db.Commit(ctx, b); err != nil {
+		return fmt.Errorf("store what was said; it holds, and is tried again, until the next restart: %w", err)
+	}
+	clear(m.unsaved)
 	return nil
 }
 
-// expire ends the silences whose time has come.
+// expire ends the silences whose time has come, and stores what could not be
+// stored before.
 func (m *marker) expire(ctx context.Context, now time.Time) error {
 	over := false
 	m.mu.Lock()
@@ -102,7 +125,9 @@ func (m *marker) expire(ctx context.Context, now time.Time) error {
 	}
 	m.mu.Unlock()
 	if !over {
-		return nil
+		m.turn.Lock()
+		defer m.turn.Unlock()
+		return m.save(ctx)
 	}
 	return m.change(ctx, func([]mta.Finding) error { m.marks.Expire(now); return nil })
 }

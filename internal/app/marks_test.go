@@ -207,3 +207,45 @@ func TestOpenPageIsToldAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// Who closes the page at the moment of a click has said it all the same; and
+// what could not be stored is stored later.
+func TestWhatIsSaidIsKept(t *testing.T) {
+	dir := t.TempDir()
+	m, f := troubled(t, dir)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := m.Acknowledge(gone, view.Acknowledge{ID: f.ID, Note: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Acknowledge(t.Context(), view.Acknowledge{ID: f.ID, Note: "second"}); err == nil {
+		t.Fatal("stored in a closed file")
+	}
+	kept := func(want string) {
+		t.Helper()
+		db, err := state.Open(filepath.Join(dir, "state.db"), state.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		m.db = db
+		n, err := newMarker(t.Context(), m.belt, db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if open, _ := n.findings(); open[0].Acknowledged == nil || open[0].Acknowledged.Note != want {
+			t.Errorf("kept: %+v, want the note %q", open[0].Acknowledged, want)
+		}
+	}
+	kept("first")
+	if err := m.expire(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	kept("second")
+}

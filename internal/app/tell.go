@@ -124,18 +124,7 @@ func (t *teller) run(ctx context.Context) error {
 	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
 	for {
-		changes, anew := t.belt.TakeChanges()
-		if anew { // what opened while a log was read late, and what ended
-			t.out.Sync(t.mark.findings())
-		}
-		for _, c := range changes {
-			c.Finding = t.mark.mark([]mta.Finding{c.Finding})[0]
-			t.out.Tell(notify.Message{Event: string(c.Kind), Finding: c.Finding})
-			t.feed.Publish(view.Event{Change: &view.Change{Kind: string(c.Kind), Time: c.Time, Finding: view.Presentable([]mta.Finding{c.Finding})[0]}})
-		}
-		if anew || len(changes) > 0 {
-			t.look()
-		}
+		t.tell()
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveEvery)
@@ -151,6 +140,24 @@ func (t *teller) run(ctx context.Context) error {
 				t.log.Debug("store what was told", "error", err)
 			}
 		}
+	}
+}
+
+// tell hands on what has changed.
+func (t *teller) tell() {
+	t.mark.turn.Lock()
+	defer t.mark.turn.Unlock()
+	changes, anew := t.belt.TakeChanges()
+	if anew { // what opened while a log was read late, and what ended
+		t.out.Sync(t.mark.findings())
+	}
+	for _, c := range changes {
+		c.Finding = t.mark.mark([]mta.Finding{c.Finding})[0]
+		t.out.Tell(notify.Message{Event: string(c.Kind), Finding: c.Finding})
+		t.feed.Publish(view.Event{Change: &view.Change{Kind: string(c.Kind), Time: c.Time, Finding: view.Presentable([]mta.Finding{c.Finding})[0]}})
+	}
+	if anew || len(changes) > 0 {
+		t.look()
 	}
 }
 

@@ -127,10 +127,21 @@ export function extent(data) {
   return [min < 0 ? min - room : 0, max > 0 ? max + room : 0]
 }
 
-/** The area under a line of points, as an SVG path. */
+/** The area under a line of points, as an SVG path; none where nothing is known. */
 export function area(values, width, height, top) {
-  const line = sparkline(values.map((v) => v ?? 0), width, height, top)
-  return line ? `${line}L${width} ${height}L0 ${height}Z` : ''
+  const n = Math.max(1, values.length - 1)
+  const x = (k) => ((k / n) * width).toFixed(1)
+  let from = -1
+  return [...values, null]
+    .map((v, k) => {
+      if (v != null && from < 0) from = k
+      if (v != null || from < 0) return ''
+      const piece = values.map((v, i) => (i >= from && i < k ? v : null))
+      const path = `${sparkline(piece, width, height, top)}L${x(k - 1)} ${height}L${x(from)} ${height}Z`
+      from = -1
+      return path
+    })
+    .join('')
 }
 
 /** A short line of points as an SVG path in a box of the given size; gaps where nothing is known. */

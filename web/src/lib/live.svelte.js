@@ -61,6 +61,13 @@ class Live {
 
   /** Learns who is logged in; then what there is. */
   async enter() {
+    await this.#learn()
+    if (this.needLogin) return this.#login()
+    await this.refresh()
+    this.#listen()
+  }
+
+  async #learn() {
     try {
       this.session = await get('/session')
       this.needLogin = this.session.login_required && !this.session.user
@@ -68,9 +75,6 @@ class Live {
       // A daemon without sessions changes nothing and shows all.
       if (e instanceof ApiError && e.status === 401) this.needLogin = true
     }
-    if (this.needLogin) return this.#login()
-    await this.refresh()
-    this.#listen()
   }
 
   /** Asks for the status; one question at a time. */
@@ -114,6 +118,7 @@ class Live {
         this.#retry = 1000
         this.#interval = (hello.interval_ns ?? 0) / 1e6 || 10000
         this.streaming = true
+        this.#learn() // a daemon that was started anew has another token
       }),
     )
     source.addEventListener('status', (e) => this.#event(e, (status) => this.#take(status)))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { lines } from '../../src/lib/api.js'
-import { coarser, layout, mirror, sparkline, stack } from '../../src/lib/chart.js'
+import { area, coarser, layout, mirror, sparkline, stack } from '../../src/lib/chart.js'
 import { applyChange, isQuiet, verdict } from '../../src/lib/findings.js'
 import { growth } from '../../src/lib/growth.js'
 import { Gather } from '../../src/lib/lives.js'
@@ -34,6 +34,11 @@ test('successes and failures have their own scales and a common zero', () => {
 
 test('a line with gaps is a path of pieces', () => {
   assert.equal(sparkline([0, null, 1], 10, 10, 1), 'M0.0 10.0M10.0 0.0')
+})
+
+test('no area stands where nothing is known', () => {
+  assert.equal(area([1, 1, null, 1, null], 8, 10, 1), 'M0.0 0.0L2.0 0.0L2.0 10L0.0 10ZM6.0 0.0L6.0 10L6.0 10Z')
+  assert.equal(area([null, null], 8, 10, 1), '')
 })
 
 test('the verdict of a sign', () => {
