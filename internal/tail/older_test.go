@@ -186,11 +186,13 @@ func TestQuietSource(t *testing.T) {
 			ended <- Follow(t.Context(), Config{}, mta.LogSource{Kind: mta.LogFile, Path: path, Quiet: true}, "", s)
 		}()
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(s.spots) > 0 || s.idle == 0 {
 			t.Errorf("blind %v, looked at %d times", s.spots, s.idle)
 		}
 		writeFile(t, path, "trouble\n")
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if !slices.Equal(s.lines, []string{"trouble"}) {
 			t.Errorf("lines %q", s.lines)
 		}
