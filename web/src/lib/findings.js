@@ -24,15 +24,13 @@ export function verdict(sign, findings, { unknown = '', judged = true, now = nul
   }
   if (unknown) return { word: 'unknown', level: 'unknown', finding: null, follows: false }
   if (!judged) return { word: 'not judged', level: 'unknown', finding: null, follows: false }
-  return { word: aside || place(sign, now, normal), level: 'ok', finding: null, follows: false }
+  return { word: aside || place(now, normal), level: 'ok', finding: null, follows: false }
 }
 
 /** Where a figure lies without being an incident. */
-function place(sign, now, normal) {
+function place(now, normal) {
   if (now == null || !normal) return 'normal'
-  if (now > normal.high) return 'above normal'
-  // Few failures and short queues are no news; few connections may be.
-  return sign === 'connections' && now < Math.floor(normal.low) ? 'below normal' : 'normal'
+  return now > normal.high ? 'above normal' : 'normal' // few failures and a short queue are no news
 }
 
 /** Applies one change of the event stream to the open findings. */
