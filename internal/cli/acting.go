@@ -90,12 +90,12 @@ func (t *tool) ackCommand() *cobra.Command {
 	return c
 }
 
-// jsonOf prints an answer where there is one.
+// jsonOf prints an answer where there is one: err is told by another.
 func (t *tool) jsonOf(err error, v any) error {
-	if err != nil {
-		return nil
+	if err == nil {
+		return t.out.json(v)
 	}
-	return t.out.json(v)
+	return nil
 }
 
 func (t *tool) unackCommand() *cobra.Command {

@@ -45,7 +45,7 @@ func (t *tool) watchStatus(ctx context.Context, interval time.Duration) error {
 			break
 		}
 		if err != nil {
-			s = unanswered(last, err)
+			s = unanswered(last)
 		} else {
 			s.Verdict = s.Judge()
 		}
@@ -73,7 +73,7 @@ func (t *tool) watchStatus(ctx context.Context, interval time.Duration) error {
 
 // unanswered is the status while nobody answers: unknown, with the findings
 // that were open, for nobody knows that they are over.
-func unanswered(last *view.Status, err error) view.Status {
+func unanswered(last *view.Status) view.Status {
 	s := view.Status{Time: time.Now(), Verdict: view.VerdictUnknown}
 	if last != nil {
 		s.Findings = last.Findings
@@ -89,11 +89,9 @@ func changes(last, s *view.Status, err error) []change {
 		list = append(list, change{Time: s.Time, Event: event, Verdict: s.Verdict, Text: text, Finding: f})
 	}
 	if last == nil || last.Verdict != s.Verdict {
-		text := ""
+		text := say.Headline(s)
 		if err != nil {
 			text = firstLine(err.Error())
-		} else {
-			text = say.Headline(s)
 		}
 		put("verdict", text, nil)
 	}

@@ -25,7 +25,7 @@ func TestChanges(t *testing.T) {
 	a, b := finding("a", mta.SeverityWarning), finding("b", mta.SeverityWarning)
 	worse := finding("a", mta.SeverityCritical)
 	lost := errors.New("no daemon\nanswers")
-	open := unanswered(status(view.VerdictCritical, worse), lost)
+	open := unanswered(status(view.VerdictCritical, worse))
 	tests := []struct {
 		name     string
 		last, is *view.Status

@@ -216,11 +216,11 @@ func (r *runner) follow(ctx context.Context, src mta.LogSource) {
 		defer cancel()
 		err := tail.Follow(within, r.Tail, src, r.Belt.Place(src.Name()), r.Belt)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
+			return nil // the end was asked for
 		}
 		if within.Err() != nil {
 			r.Belt.DropSource(src.Name())
-			return nil //nolint:nilerr // the end was asked for
+			return nil // the end was asked for
 		}
 		return err
 	})

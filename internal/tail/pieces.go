@@ -127,7 +127,7 @@ func FindPiece(src mta.LogSource, name string) (p Piece, ok bool, err error) {
 	head, rest, part := strings.Cut(name, "+")
 	var size, at int64
 	if part {
-		if _, err := fmt.Sscanf(rest, "%d@%d", &size, &at); err != nil || size <= 0 || at < 0 {
+		if n, _ := fmt.Sscanf(rest, "%d@%d", &size, &at); n != 2 || size <= 0 || at < 0 {
 			return p, false, nil
 		}
 	}

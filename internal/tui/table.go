@@ -130,15 +130,6 @@ func (t *table) draw(columns, lines, cursor int) []row {
 	return out
 }
 
-// find gives the place of a row by its key; where it is gone, the place
-// nearest to the old one.
-func (t *table) find(key string, at int) int {
-	if i := slices.IndexFunc(t.items, func(it item) bool { return it.key == key }); i >= 0 && key != "" {
-		return i
-	}
-	return max(0, min(at, len(t.items)-1))
-}
-
 // filter keeps the rows in which every word of the pattern is found.
 func (t *table) filter(pattern string) {
 	words := strings.Fields(strings.ToLower(pattern))

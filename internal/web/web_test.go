@@ -115,7 +115,14 @@ func (lame) Findings(context.Context, view.FindingQuery) (view.Findings, error) 
 	return view.Findings{}, errLame
 }
 
-func serve(t *testing.T, cfg web.Config) func(path string, header ...string) (*http.Response, string) {
+// answer is what was answered beside the text.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+	Host       string // that was asked
+}
+
+func serve(t *testing.T, cfg web.Config) func(path string, header ...string) (answer, string) {
 	t.Helper()
 	h, err := web.New(cfg)
 	if err != nil {
@@ -123,7 +130,7 @@ func serve(t *testing.T, cfg web.Config) func(path string, header ...string) (*h
 	}
 	srv := httptest.NewServer(web.Headers(h))
 	t.Cleanup(srv.Close)
-	return func(path string, header ...string) (*http.Response, string) {
+	return func(path string, header ...string) (answer, string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+path, nil)
 		if err != nil {
@@ -142,7 +149,7 @@ func serve(t *testing.T, cfg web.Config) func(path string, header ...string) (*h
 		if err != nil {
 			t.Fatal(err)
 		}
-		return res, string(text)
+		return answer{res.StatusCode, res.Header, req.URL.Host}, string(text)
 	}
 }
 
@@ -287,7 +294,7 @@ func TestDashboardFiles(t *testing.T) {
 		}
 	}
 	front, _ := ask("/")
-	res, err := http.Post("http://"+front.Request.URL.Host, "text/plain", nil)
+	res, err := http.Post("http://"+front.Host, "text/plain", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

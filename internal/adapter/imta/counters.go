@@ -27,7 +27,7 @@ func parseCounters(text string) ([]mta.OwnChannel, error) {
 		case len(words) == 0 || isRule(line):
 		case words[0][0] == '%':
 			return nil, fmt.Errorf("%w: it says %q", errNoList, clip(line))
-		case (&listing{}).heading(line, words):
+		case (&listing{}).heading(words):
 			in = len(words) == 4
 		case !in && len(list) == 0:
 			return nil, fmt.Errorf("read counters: no heading before %q", clip(line))

@@ -31,8 +31,8 @@ func detect(ctx context.Context, h adapter.Host) ([]mta.Instance, error) {
 	var denied []error
 	seen := map[string]bool{} // by the path without links
 	add := func(base string) {
-		if real := realPath(h, base); len(list) < maxInstances && !seen[real] {
-			seen[real] = true
+		if resolved := realPath(h, base); len(list) < maxInstances && !seen[resolved] {
+			seen[resolved] = true
 			in, err := describe(ctx, h, base, procs, perr)
 			switch {
 			case err == nil:
@@ -93,7 +93,7 @@ func at(ctx context.Context, h adapter.Host, base string) (mta.Instance, error) 
 // asShown gives a base as its running processes show it, where a symbolic
 // link leads from the one name to the other: by that they are known.
 func asShown(h adapter.Host, base string, procs []mta.Process) string {
-	real, other := realPath(h, base), ""
+	resolved, other := realPath(h, base), ""
 	for i := range procs {
 		name, bases := program(&procs[i])
 		if name != "dispatcher" && name != "job_controller" {
@@ -103,7 +103,7 @@ func asShown(h adapter.Host, base string, procs []mta.Process) string {
 			switch {
 			case b == base:
 				return base
-			case realPath(h, b) == real:
+			case realPath(h, b) == resolved:
 				other = b
 			}
 		}
@@ -177,9 +177,9 @@ func programs(n int) string {
 
 // rank orders instances: well-known bases first, in their order.
 func rank(h adapter.Host, known []string, base string) int {
-	real := realPath(h, base)
+	resolved := realPath(h, base)
 	for i, k := range known {
-		if k == base || realPath(h, k) == real {
+		if k == base || realPath(h, k) == resolved {
 			return i
 		}
 	}

@@ -86,7 +86,7 @@ func (l *listing) line(s string) error {
 	if len(words) == 0 {
 		return nil
 	}
-	if l.heading(s, words) {
+	if l.heading(words) {
 		l.known = true
 		return nil
 	}
@@ -107,7 +107,7 @@ func (l *listing) line(s string) error {
 }
 
 // heading takes the lines that begin a table.
-func (l *listing) heading(s string, words []string) bool {
+func (l *listing) heading(words []string) bool {
 	switch {
 	case len(words) == 5 && words[0] == "host" && words[1] == "active" && words[3] == "delayed":
 		l.form = formMessages

@@ -91,19 +91,19 @@ func (c *stamps) clock(t *time.Time, y, m, d int, s string) bool {
 		return false
 	}
 	h, a := number(s[:2], 2)
-	min, b := number(s[3:5], 2)
+	minute, b := number(s[3:5], 2)
 	sec, e := number(s[6:8], 2)
-	if a != "" || b != "" || e != "" || h > 23 || min > 59 || sec > 60 || y < 1970 || d < 1 || d > daysIn(y, m) {
+	if a != "" || b != "" || e != "" || h > 23 || minute > 59 || sec > 60 || y < 1970 || d < 1 || d > daysIn(y, m) {
 		return false
 	}
-	*t = c.at(y, m, d, h, min, sec)
+	*t = c.at(y, m, d, h, minute, sec)
 	return true
 }
 
 // at gives a moment of the log's zone; within an hour that has no turn of
 // the clock by addition.
-func (c *stamps) at(y, m, d, h, min, sec int) time.Time {
-	past := time.Duration(min*60+sec) * time.Second
+func (c *stamps) at(y, m, d, h, minute, sec int) time.Time {
+	past := time.Duration(minute*60+sec) * time.Second
 	if m == c.month && d == c.day && h == c.hour && y == c.year && sec < 60 {
 		return c.start.Add(past)
 	}
@@ -111,7 +111,7 @@ func (c *stamps) at(y, m, d, h, min, sec int) time.Time {
 	last := time.Date(y, time.Month(m), d, h, 59, 59, 0, c.loc)
 	if last.Sub(first) != (59*60+59)*time.Second {
 		c.month = 0
-		return time.Date(y, time.Month(m), d, h, min, sec, 0, c.loc)
+		return time.Date(y, time.Month(m), d, h, minute, sec, 0, c.loc)
 	}
 	c.year, c.month, c.day, c.hour, c.start = y, m, d, h, first
 	return first.Add(past)
