@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -75,6 +76,9 @@ func closeWait(s *Scene) error {
 	servers, err := s.serversOf("127.66.")
 	if err != nil {
 		return fmt.Errorf("find the servers: %w", err)
+	}
+	if len(servers) == 0 {
+		return errors.New("find the servers: none has the sessions that are open")
 	}
 	return s.stopped(servers...)
 }
