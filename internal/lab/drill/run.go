@@ -82,18 +82,18 @@ func Run(ctx context.Context, d Drill, o Options) (row Row, err error) {
 	s.markLog()
 	w.Begin()
 	if err := d.Begin(s); err != nil {
-		return Row{}, fmt.Errorf("begin %s: %w", d.Name, errors.Join(err, s.mend()))
+		return Row{}, fmt.Errorf("begin %s: %w", d.Name, errors.Join(err, s.Mend()))
 	}
 	var evidence func() (bool, error)
 	if d.Evidence != nil {
 		evidence = func() (bool, error) { return d.Evidence(s) }
 	}
 	if err := w.Drill(s.ctx, &d.Expect, evidence, o.Settle); err != nil {
-		return Row{}, errors.Join(err, s.mend())
+		return Row{}, errors.Join(err, s.Mend())
 	}
 	row = w.Row(&d.Expect)
 	o.Say("%s: %s", d.Name, row.Line())
-	err = s.mend()
+	err = s.Mend()
 	o.Say("%s: put right", d.Name)
 	return row, err
 }
@@ -150,7 +150,7 @@ func newScene(ctx context.Context, d *Drill, o *Options) (*Scene, error) {
 
 // close ends all that the scene started.
 func (s *Scene) close() error {
-	err := s.mend()
+	err := s.Mend()
 	if s.Watcher != nil {
 		err = errors.Join(err, s.Watcher.Stop())
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +20,8 @@ import (
 // Scene is where a drill happens: a practice MTA with ordinary mail, and an
 // mtawatch that knows two weeks of it.
 type Scene struct {
+	Mending
+
 	Stage   *stage.Stage
 	World   *world.World
 	Watcher *watched.Watcher
@@ -28,40 +29,14 @@ type Scene struct {
 	ctx    context.Context // of all that goes on beside
 	cancel context.CancelFunc
 	beside sync.WaitGroup
-	undo   []func() error
 	mark   int64 // length of the log when the drill began
 
 	mu     sync.Mutex
 	failed error // what went wrong beside
 }
 
-// Undo says how to mend what was just broken. The last is done first.
-func (s *Scene) Undo(f func() error) { s.undo = append(s.undo, f) }
-
 // Beside runs f until the drill is over.
-func (s *Scene) Beside(f func(ctx context.Context)) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f(ctx)
-	}()
-	s.Undo(func() error {
-		cancel()
-		<-done
-		return nil
-	})
-}
-
-// mend undoes all that the drill did.
-func (s *Scene) mend() error {
-	var all error
-	for _, f := range slices.Backward(s.undo) {
-		all = errors.Join(all, f())
-	}
-	s.undo = nil
-	return all
-}
+func (s *Scene) Beside(f func(ctx context.Context)) { s.During(s.ctx, f) }
 
 // fail tells that something beside the drill went wrong.
 func (s *Scene) fail(err error) {

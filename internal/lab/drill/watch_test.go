@@ -197,10 +197,10 @@ func TestMend(t *testing.T) {
 	s.Undo(func() error { order = append(order, "second"); return errors.New("no") })
 	ended := false
 	s.Beside(func(ctx context.Context) { <-ctx.Done(); ended = true })
-	if err := s.mend(); err == nil || !ended || !slices.Equal(order, []string{"second", "first"}) {
+	if err := s.Mend(); err == nil || !ended || !slices.Equal(order, []string{"second", "first"}) {
 		t.Errorf("mend: %v, ended %t, %v", err, ended, order)
 	}
-	if err := s.mend(); err != nil {
+	if err := s.Mend(); err != nil {
 		t.Errorf("a second mend: %v", err)
 	}
 }

@@ -101,16 +101,16 @@ func (w *World) SYNFlood(ctx context.Context, rate float64) error {
 			return nil
 		case <-every.C:
 		}
-		p := syn(netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i%250)}), uint16(1024+i%60000)), to, i)
+		p := SYN(netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i%250)}), uint16(1024+i%60000)), to, i)
 		if err := unix.Sendto(fd, p, 0, &unix.SockaddrInet4{Addr: to.Addr().As4()}); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("send SYN: %w", err)
 		}
 	}
 }
 
-// syn makes an IPv4 packet (RFC 791) with a TCP segment (RFC 9293) that asks
+// SYN makes an IPv4 packet (RFC 791) with a TCP segment (RFC 9293) that asks
 // for a connection.
-func syn(from, to netip.AddrPort, seq uint32) []byte {
+func SYN(from, to netip.AddrPort, seq uint32) []byte {
 	p := make([]byte, 40)
 	p[0], p[8], p[9] = 0x45, 64, unix.IPPROTO_TCP
 	binary.BigEndian.PutUint16(p[2:], 40)

@@ -403,7 +403,7 @@ func TestFlood(t *testing.T) {
 }
 
 func TestSYN(t *testing.T) {
-	p := syn(mustAddr("198.51.100.7:1025"), mustAddr("127.0.0.1:2525"), 3)
+	p := SYN(mustAddr("198.51.100.7:1025"), mustAddr("127.0.0.1:2525"), 3)
 	if len(p) != 40 || p[9] != 6 || p[33] != 2 {
 		t.Errorf("no SYN: % x", p)
 	}

@@ -68,7 +68,7 @@ func Run(ctx context.Context, b *world.Box, d Drill, o Options) (row Row, err er
 	s.markLog()
 	w.Begin()
 	if err := d.Begin(s); err != nil {
-		return Row{}, fmt.Errorf("begin %s: %w", d.Name, errors.Join(err, s.mend()))
+		return Row{}, fmt.Errorf("begin %s: %w", d.Name, errors.Join(err, s.Mend()))
 	}
 	e := d.expect()
 	var evidence func() (bool, error)
@@ -76,11 +76,11 @@ func Run(ctx context.Context, b *world.Box, d Drill, o Options) (row Row, err er
 		evidence = func() (bool, error) { return d.Evidence(s) }
 	}
 	if err := w.Drill(s.ctx, &e, evidence, o.Settle); err != nil {
-		return Row{}, errors.Join(err, s.mend())
+		return Row{}, errors.Join(err, s.Mend())
 	}
 	row = w.Row(&e)
 	o.Say("%s: %s", d.Name, row.Line())
-	return row, s.mend()
+	return row, s.Mend()
 }
 
 func newScene(ctx context.Context, b *world.Box, d Drill, o Options) (s *Scene, err error) {
@@ -149,7 +149,7 @@ func (s *Scene) failure() error {
 
 // close ends all that the scene started.
 func (s *Scene) close() error {
-	err := s.mend()
+	err := s.Mend()
 	s.cancel()
 	if s.Watcher != nil {
 		err = errors.Join(err, s.Watcher.Stop())

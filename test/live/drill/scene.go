@@ -16,12 +16,15 @@ import (
 	"syscall"
 	"time"
 
+	board "github.com/mtawatch/mtawatch/internal/lab/drill"
 	"github.com/mtawatch/mtawatch/test/live/world"
 )
 
 // Scene is the world of one drill: a Postfix with ordinary mail, remote
 // hosts, and an mtawatch that knows two weeks of it.
 type Scene struct {
+	board.Mending
+
 	Box     *world.Box
 	Remote  *world.Remote
 	Postfix *world.Postfix
@@ -31,7 +34,6 @@ type Scene struct {
 	ctx    context.Context // of all that goes on beside
 	cancel context.CancelFunc
 	beside sync.WaitGroup
-	undo   []func() error
 	mark   int64 // length of the log when the drill began
 	log    string
 
@@ -39,33 +41,8 @@ type Scene struct {
 	failed error // what went wrong beside
 }
 
-// Undo says how to mend what was just broken. The last is done first.
-func (s *Scene) Undo(f func() error) { s.undo = append(s.undo, f) }
-
 // Beside runs f until the drill is over.
-func (s *Scene) Beside(f func(ctx context.Context)) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f(ctx)
-	}()
-	s.Undo(func() error {
-		cancel()
-		<-done
-		return nil
-	})
-}
-
-// mend undoes all that the drill did.
-func (s *Scene) mend() error {
-	var all error
-	for _, f := range slices.Backward(s.undo) {
-		all = errors.Join(all, f())
-	}
-	s.undo = nil
-	return all
-}
+func (s *Scene) Beside(f func(ctx context.Context)) { s.During(s.ctx, f) }
 
 // signal sends a signal to processes of Postfix; none is an error.
 func signal(sig syscall.Signal, pids ...int) error {

@@ -4,7 +4,6 @@ package world
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	lab "github.com/mtawatch/mtawatch/internal/lab/world"
 )
 
 // Crowd gives n addresses of the outside that no host or ordinary client
@@ -141,7 +142,7 @@ func (b *Box) SYNFlood(ctx context.Context, rate float64) error {
 		return err
 	}
 	defer unix.Close(fd)
-	to := netip.MustParseAddr(MTAAddress).As4()
+	to := netip.AddrPortFrom(netip.MustParseAddr(MTAAddress), 25)
 	every := time.NewTicker(time.Duration(float64(time.Second) / rate))
 	defer every.Stop()
 	for i := uint32(0); ; i++ {
@@ -150,42 +151,11 @@ func (b *Box) SYNFlood(ctx context.Context, rate float64) error {
 			return nil
 		case <-every.C:
 		}
-		p := syn([4]byte{198, 51, 100, byte(1 + i%250)}, to, uint16(1024+i%60000), i)
-		if err := unix.Sendto(fd, p, 0, &unix.SockaddrInet4{Addr: to}); err != nil && !errors.Is(err, unix.ENOBUFS) {
+		p := lab.SYN(netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i%250)}), uint16(1024+i%60000)), to, i)
+		if err := unix.Sendto(fd, p, 0, &unix.SockaddrInet4{Addr: to.Addr().As4()}); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("send SYN: %w", err)
 		}
 	}
-}
-
-// syn makes an IPv4 packet (RFC 791) with a TCP segment (RFC 9293) that asks
-// for a connection to port 25.
-func syn(from, to [4]byte, port uint16, seq uint32) []byte {
-	p := make([]byte, 40)
-	p[0], p[8], p[9] = 0x45, 64, unix.IPPROTO_TCP
-	binary.BigEndian.PutUint16(p[2:], 40)
-	copy(p[12:], from[:])
-	copy(p[16:], to[:])
-	t := p[20:]
-	binary.BigEndian.PutUint16(t, port)
-	binary.BigEndian.PutUint16(t[2:], 25)
-	binary.BigEndian.PutUint32(t[4:], seq*2654435761)
-	t[12], t[13] = 5<<4, 2
-	binary.BigEndian.PutUint16(t[14:], 64240)
-	pseudo := append(append([]byte{}, p[12:20]...), 0, unix.IPPROTO_TCP, 0, 20)
-	binary.BigEndian.PutUint16(t[16:], checksum(append(pseudo, t...)))
-	return p // the kernel fills in the checksum of the IPv4 header
-}
-
-// checksum is that of RFC 1071, over an even number of bytes.
-func checksum(b []byte) uint16 {
-	var sum uint32
-	for i := 0; i+1 < len(b); i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(b[i:]))
-	}
-	for sum>>16 != 0 {
-		sum = sum&0xffff + sum>>16
-	}
-	return ^uint16(sum)
 }
 
 func pause(ctx context.Context, d time.Duration) {
