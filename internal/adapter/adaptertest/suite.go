@@ -1,6 +1,8 @@
 // Package adaptertest holds the suite that every adapter passes and a Host
 // made from a txtar archive. In go an adapter and the archives testdata/*.txtar
-// of the calling package; out come test failures. It is for tests only.
+// of the calling package; out come test failures. The checks of parser.go take a
+// parser and lines; an adapter adds what only its format can promise. It is for
+// tests only.
 //
 // An archive holds inputs (the sections of Host; "log": log lines; "listing":
 // a saved queue listing; "config") and the outputs that they must give:

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
-	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/adapter/adaptertest"
 )
 
 // benchLines are the lives of a few messages, in about the mix of a busy
@@ -38,29 +38,10 @@ var benchLines = map[string][]string{
 }
 
 func BenchmarkParse(b *testing.B) {
+	ref := time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC)
 	for _, name := range []string{"format 1", "format 4", "format 5"} {
 		b.Run(name, func(b *testing.B) {
-			lines := benchLines[name]
-			p := newParser(adapter.ParserConfig{})
-			ref := time.Date(2026, 2, 28, 12, 0, 0, 0, time.UTC)
-			events := make([]mta.Event, 0, 4)
-			size := 0
-			for _, l := range lines {
-				size += len(l) + 1
-			}
-			b.SetBytes(int64(size / len(lines)))
-			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
-				var err error
-				events, err = p.Parse(events[:0], adapter.Line{Text: lines[n], Ref: ref})
-				if err != nil {
-					b.Fatal(err)
-				}
-				if n++; n == len(lines) {
-					n = 0
-				}
-			}
+			adaptertest.BenchmarkLines(b, newParser(adapter.ParserConfig{}), ref, benchLines[name])
 		})
 	}
 }

@@ -1,82 +1,33 @@
 package imta
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/adapter/adaptertest"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
 var testRef = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // goldenLines gives every line of the goldens.
-func goldenLines(t testing.TB) (lines []string) {
+func goldenLines(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/log-*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range txtar.Parse(data).Files {
-			if f.Name == "log" {
-				lines = append(lines, strings.Split(strings.TrimSuffix(string(f.Data), "\n"), "\n")...)
-			}
-		}
-	}
-	if len(lines) < 200 {
-		t.Fatalf("found %d lines in the goldens, want more", len(lines))
-	}
-	return lines
+	return adaptertest.LogLines(t, "testdata/log-*.txtar")
 }
 
+// TestParseAllocatesNothing lets values with escapes pass: they cost a piece of
+// memory in some hundred lines.
 func TestParseAllocatesNothing(t *testing.T) {
-	p := newParser(adapter.ParserConfig{})
-	events := make([]mta.Event, 0, 4)
-	for _, l := range goldenLines(t) {
-		if _, err := p.Parse(events, adapter.Line{Text: l, Ref: testRef}); err != nil {
-			continue // an error may allocate
-		}
-		// Values with escapes cost a piece of memory in some hundred lines.
-		n := testing.AllocsPerRun(20, func() {
-			_, _ = p.Parse(events, adapter.Line{Text: l, Ref: testRef})
-		})
-		if n != 0 {
-			t.Errorf("%v allocations for %s", n, l)
-		}
-	}
+	adaptertest.CheckAllocations(t, newParser(adapter.ParserConfig{}), testRef, goldenLines(t))
 }
 
 // TestParseCut cuts every line at every byte: neither a panic, nor a status,
 // number or time that the whole line does not have.
 func TestParseCut(t *testing.T) {
-	p := newParser(adapter.ParserConfig{})
-	var whole, events []mta.Event
-	for _, l := range goldenLines(t) {
-		var err error
-		if whole, err = p.Parse(whole[:0], adapter.Line{Text: l, Ref: testRef}); err != nil || len(whole) == 0 {
-			continue // cut already, or a line of others
-		}
-		for i := range len(l) {
-			events, err = p.Parse(events[:0], adapter.Line{Text: l[:i], Ref: testRef})
-			if err != nil && len(events) > 0 {
-				t.Fatalf("events and an error for %q", l[:i])
-			}
-			for j := range events {
-				checkCut(t, l[:i], &events[j], whole)
-			}
-		}
-	}
+	adaptertest.CheckCut(t, newParser(adapter.ParserConfig{}), testRef, goldenLines(t), checkCut)
 }
 
 // checkCut compares what a cut line tells with what the whole line tells. A
@@ -84,6 +35,9 @@ func TestParseCut(t *testing.T) {
 // cut: texts, addresses and ids may be shorter, and what follows them is missing.
 func checkCut(t *testing.T, line string, e *mta.Event, whole []mta.Event) {
 	t.Helper()
+	if len(whole) == 0 {
+		return // a line of others
+	}
 	w := &whole[0]
 	if !e.Time.Equal(w.Time) || e.PID != w.PID || e.Program != w.Program {
 		t.Errorf("%q gives %v, %d, %s, the whole line %v, %d, %s", line, e.Time, e.PID, e.Program, w.Time, w.PID, w.Program)
@@ -137,19 +91,8 @@ func TestStamps(t *testing.T) {
 }
 
 func TestParseAppends(t *testing.T) {
-	p := newParser(adapter.ParserConfig{})
 	lines := benchLines["format 1"]
-	events, err := p.Parse(nil, adapter.Line{Text: lines[0], Ref: testRef})
-	if err != nil || len(events) != 1 {
-		t.Fatalf("%d events, %v", len(events), err)
-	}
-	first := events[0]
-	if events, err = p.Parse(events, adapter.Line{Text: lines[1], Ref: testRef}); err != nil || len(events) != 2 {
-		t.Fatalf("%d events, %v", len(events), err)
-	}
-	if d := cmp.Diff(first, events[0]); d != "" {
-		t.Errorf("the first event changed:\n%s", d)
-	}
+	adaptertest.CheckAppends(t, newParser(adapter.ParserConfig{}), testRef, lines[0], lines[1])
 }
 
 // TestUnescapedStays reads many lines with escapes: what was given for the
@@ -234,34 +177,10 @@ func fuzzLines(f *testing.F, of func(line string) bool) {
 
 // checkLine reads a line with a new parser and with one that has read others.
 func checkLine(t *testing.T, line string) {
-	fresh, used := newParser(adapter.ParserConfig{}), newParser(adapter.ParserConfig{})
 	in := adapter.Line{Text: line, Ref: testRef}
-	kept := []mta.Event{{Kind: mta.KindConnect}}
-	a, errA := fresh.Parse(kept, in)
-	for _, l := range []string{benchLines["format 1"][4], benchLines["format 4"][3], benchLines["format 5"][3]} {
-		if _, err := used.Parse(nil, adapter.Line{Text: l, Ref: testRef}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := used.Parse(nil, in); (err == nil) != (errA == nil) {
-		t.Fatalf("%v at first, then %v", errA, err)
-	}
-	b, _ := used.Parse(kept[:1:1], in)
-	if errA != nil && len(a) != 1 {
-		t.Fatalf("%d events with %v", len(a)-1, errA)
-	}
-	if d := cmp.Diff(a, b); d != "" {
-		t.Errorf("not the same the second time:\n%s", d)
-	}
-	for _, e := range a[1:] {
-		if e.Time.IsZero() || e.Instance == "" || e.Program == "" || e.Kind == mta.KindNone {
-			t.Errorf("event without time, instance, program or kind: %+v", e)
-		}
-		if e.Cause != mta.CauseNone {
-			t.Errorf("the parser set cause %v", e.Cause)
-		}
-		if e.Kind == mta.KindDelivery && (e.Status == mta.StatusNone || e.To == "") {
-			t.Error("delivery without status or recipient")
+	for _, e := range adaptertest.CheckUsed(t, Adapter, in, benchLines["format 1"][4], benchLines["format 4"][3], benchLines["format 5"][3]) {
+		if e.Kind == mta.KindDelivery && e.To == "" {
+			t.Error("delivery without recipient")
 		}
 		if e.Kind == mta.KindDelivery && e.Status != mta.StatusSent && e.Code/100 == 2 {
 			t.Errorf("a failure with the reply %d", e.Code)

@@ -2,14 +2,13 @@ package postfix
 
 import (
 	"testing"
-	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
-	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/adapter/adaptertest"
 )
 
 // benchLines is the life of a few messages, in about the mix of a busy relay.
-var benchLines = [...]string{
+var benchLines = []string{
 	"Nov 23 12:00:00 mx1 postfix/smtpd[4101]: connect from mail.example.org[192.0.2.9]",
 	"Nov 23 12:00:00 mx1 postfix/smtpd[4101]: 4jYTkz5bXlz3q: client=mail.example.org[192.0.2.9]",
 	"Nov 23 12:00:00 mx1 postfix/cleanup[4102]: 4jYTkz5bXlz3q: message-id=<20261123120000.4jYTkz5bXlz3q@mail.example.org>",
@@ -25,24 +24,5 @@ var benchLines = [...]string{
 }
 
 func BenchmarkParse(b *testing.B) {
-	p := newParser(adapter.ParserConfig{})
-	ref := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	events := make([]mta.Event, 0, 4)
-	size := 0
-	for _, l := range benchLines {
-		size += len(l) + 1
-	}
-	b.SetBytes(int64(size / len(benchLines)))
-	b.ReportAllocs()
-	n := 0
-	for b.Loop() {
-		var err error
-		events, err = p.Parse(events[:0], adapter.Line{Text: benchLines[n], Ref: ref})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if n++; n == len(benchLines) {
-			n = 0
-		}
-	}
+	adaptertest.BenchmarkLines(b, newParser(adapter.ParserConfig{}), testRef, benchLines)
 }

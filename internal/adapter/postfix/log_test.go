@@ -1,81 +1,31 @@
 package postfix
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/mtawatch/mtawatch/internal/adapter"
+	"github.com/mtawatch/mtawatch/internal/adapter/adaptertest"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
 var testRef = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // goldenLines gives every line of the goldens.
-func goldenLines(t testing.TB) (lines []string) {
+func goldenLines(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range txtar.Parse(data).Files {
-			if f.Name == "log" {
-				lines = append(lines, strings.Split(strings.TrimSuffix(string(f.Data), "\n"), "\n")...)
-			}
-		}
-	}
-	if len(lines) < 200 {
-		t.Fatalf("found %d lines in the goldens, want more", len(lines))
-	}
-	return lines
+	return adaptertest.LogLines(t, "testdata/*.txtar")
 }
 
 func TestParseAllocatesNothing(t *testing.T) {
-	p := newParser(adapter.ParserConfig{})
-	events := make([]mta.Event, 0, 4)
-	for _, l := range goldenLines(t) {
-		if _, err := p.Parse(events, adapter.Line{Text: l, Ref: testRef}); err != nil {
-			continue // an error may allocate
-		}
-		n := testing.AllocsPerRun(5, func() {
-			_, _ = p.Parse(events, adapter.Line{Text: l, Ref: testRef})
-		})
-		if n != 0 {
-			t.Errorf("%v allocations for %s", n, l)
-		}
-	}
+	adaptertest.CheckAllocations(t, newParser(adapter.ParserConfig{}), testRef, goldenLines(t))
 }
 
 // TestParseCut cuts every line at every byte: neither a panic, nor a status,
 // number or queue id that the whole line does not have.
 func TestParseCut(t *testing.T) {
-	p := newParser(adapter.ParserConfig{})
-	var whole, events []mta.Event
-	for _, l := range goldenLines(t) {
-		var err error
-		if whole, err = p.Parse(whole[:0], adapter.Line{Text: l, Ref: testRef}); err != nil {
-			continue // cut already
-		}
-		for i := range len(l) {
-			events, err = p.Parse(events[:0], adapter.Line{Text: l[:i], Ref: testRef})
-			if err != nil && len(events) > 0 {
-				t.Fatalf("events and an error for %q", l[:i])
-			}
-			for j := range events {
-				checkCut(t, l[:i], &events[j], whole)
-			}
-		}
-	}
+	adaptertest.CheckCut(t, newParser(adapter.ParserConfig{}), testRef, goldenLines(t), checkCut)
 }
 
 func checkCut(t *testing.T, line string, e *mta.Event, whole []mta.Event) {
@@ -112,18 +62,7 @@ func checkCut(t *testing.T, line string, e *mta.Event, whole []mta.Event) {
 }
 
 func TestParseAppends(t *testing.T) {
-	p := newParser(adapter.ParserConfig{})
-	events, err := p.Parse(nil, adapter.Line{Text: benchLines[0], Ref: testRef})
-	if err != nil || len(events) != 1 {
-		t.Fatalf("%d events, %v", len(events), err)
-	}
-	first := events[0]
-	if events, err = p.Parse(events, adapter.Line{Text: benchLines[1], Ref: testRef}); err != nil || len(events) != 2 {
-		t.Fatalf("%d events, %v", len(events), err)
-	}
-	if d := cmp.Diff(first, events[0]); d != "" {
-		t.Errorf("the first event changed:\n%s", d)
-	}
+	adaptertest.CheckAppends(t, newParser(adapter.ParserConfig{}), testRef, benchLines[0], benchLines[1])
 }
 
 func FuzzParse(f *testing.F) {
@@ -131,34 +70,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(l)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		fresh, used := newParser(adapter.ParserConfig{}), newParser(adapter.ParserConfig{})
-		in := adapter.Line{Text: line, Ref: testRef}
-		kept := []mta.Event{{Kind: mta.KindConnect}}
-		a, errA := fresh.Parse(kept, in)
-		if _, err := used.Parse(nil, adapter.Line{Text: benchLines[5], Ref: testRef}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := used.Parse(nil, in); (err == nil) != (errA == nil) {
-			t.Fatalf("%v at first, then %v", errA, err)
-		}
-		b, _ := used.Parse(kept[:1:1], in)
-		if errA != nil && len(a) != 1 {
-			t.Fatalf("%d events with %v", len(a)-1, errA)
-		}
-		if d := cmp.Diff(a, b); d != "" {
-			t.Errorf("not the same the second time:\n%s", d)
-		}
-		for _, e := range a[1:] {
-			if e.Time.IsZero() || e.Instance == "" || e.Program == "" || e.Kind == mta.KindNone {
-				t.Errorf("event without time, instance, program or kind: %+v", e)
-			}
-			if e.Cause != mta.CauseNone {
-				t.Errorf("the parser set cause %v", e.Cause)
-			}
-			if e.Kind == mta.KindDelivery && e.Status == mta.StatusNone {
-				t.Error("delivery without status")
-			}
-		}
+		adaptertest.CheckUsed(t, Adapter, adapter.Line{Text: line, Ref: testRef}, benchLines[5])
 	})
 }
 
