@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/childtest"
 	"github.com/mtawatch/mtawatch/internal/feed"
 	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -114,13 +114,10 @@ func TestMarker(t *testing.T) {
 	}
 }
 
-// marksEnv makes the test program the daemon that is killed.
-const marksEnv = "MTAWATCH_MARKS_TEST_DIR"
-
 // What was acknowledged holds after a kill: it was stored before the answer.
 func TestMarksOutliveAKill(t *testing.T) {
 	ctx := context.Background()
-	if dir := os.Getenv(marksEnv); dir != "" {
+	if dir := childtest.Dir(); dir != "" {
 		m, f := troubled(t, dir)
 		if _, err := m.Acknowledge(ctx, view.Acknowledge{ID: f.ID, By: "ann"}); err != nil {
 			t.Fatal(err)
@@ -132,8 +129,7 @@ func TestMarksOutliveAKill(t *testing.T) {
 		select {}
 	}
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestMarksOutliveAKill$")
-	cmd.Env = append(os.Environ(), marksEnv+"="+dir)
+	cmd := childtest.Command(t, dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +139,9 @@ func TestMarksOutliveAKill(t *testing.T) {
 	}
 	id := ""
 	for scan := bufio.NewScanner(out); id == "" && scan.Scan(); {
-		id = strings.TrimPrefix(scan.Text(), "done ")
+		if text, ok := strings.CutPrefix(scan.Text(), "done "); ok {
+			id = text
+		}
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -1,45 +1,18 @@
 package history
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/childtest"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
-
-// roleEnv makes the test program play a part in another test: a process that
-// is killed, or one with its own file systems.
-const roleEnv = "MTAWATCH_HISTORY_TEST_DIR"
-
-// child prepares this test program to run one test again, with dir to work in.
-func child(t *testing.T, test, dir string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
-	cmd.Env = append(os.Environ(), roleEnv+"="+dir)
-	return cmd
-}
-
-// ownMounts gives the child a mount namespace of its own.
-func ownMounts(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if uid := os.Getuid(); uid != 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWNS | syscall.CLONE_NEWUSER,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		}
-	}
-}
 
 // many makes series whose values change in a way that does not compress to
 // nothing.
@@ -60,36 +33,14 @@ func set(samples []mta.Sample, n int) {
 // TestKill kills an appending process several times. Every tick that the
 // process had announced must be there whole.
 func TestKill(t *testing.T) {
-	if dir := os.Getenv(roleEnv); dir != "" {
+	if dir := childtest.Dir(); dir != "" {
 		appendForever(t, dir)
 		return
 	}
 	dir := t.TempDir()
-	last := -1
+	var last int
 	for range 5 {
-		cmd := child(t, "TestKill", dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		scan := bufio.NewScanner(out)
-		for n := 0; n < 300 && scan.Scan(); {
-			if i, err := strconv.Atoi(scan.Text()); err == nil {
-				last, n = i, n+1
-			}
-		}
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		for scan.Scan() { // announced before the kill reached it
-			if i, err := strconv.Atoi(scan.Text()); err == nil {
-				last = i
-			}
-		}
-		_ = cmd.Wait() // says that it was killed
+		last = childtest.Kill(t, dir, 300)
 		s := open(t, dir, Config{})
 		wholeUpTo(t, s, last)
 		if err := s.Close(); err != nil {
@@ -185,7 +136,7 @@ func TestTornLog(t *testing.T) {
 // TestFull fills a real small file system under the store, at several moments
 // of its work.
 func TestFull(t *testing.T) {
-	if dir := os.Getenv(roleEnv); dir != "" {
+	if dir := childtest.Dir(); dir != "" {
 		// Nearly two hours between full disks: each second round meets a
 		// compaction.
 		t.Run("guarded", func(t *testing.T) {
@@ -199,16 +150,7 @@ func TestFull(t *testing.T) {
 		t.Run("open", func(t *testing.T) { openFull(t, mountSmall(t, dir, "c", "16m")) })
 		return
 	}
-	cmd := child(t, "TestFull", t.TempDir())
-	ownMounts(cmd)
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, syscall.EPERM) {
-		t.Skip("may not make a mount namespace here")
-	}
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestFull")) {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
+	childtest.OwnMounts(t)
 }
 
 func mountSmall(t *testing.T, dir, name, size string) string {
@@ -281,7 +223,7 @@ func fillDisk(t *testing.T, dir string, f filling) {
 	// The spare space decides where in its work the store meets the end.
 	for round, spare := range []int64{0, 4 << 10, 8 << 10, 20 << 10, 40 << 10, 100 << 10} {
 		r.steps(t, f.ticks, false)
-		fill(t, ballast, spare)
+		childtest.Fill(t, ballast, spare)
 		r.steps(t, f.ticks, true)
 		if _, err := r.store.Query(t.Context(), `sum(rate(mta_queue_messages[5m]))`, r.store.Last()); err != nil {
 			t.Errorf("round %d: query on a full disk: %v", round, err)
@@ -330,7 +272,7 @@ func openFull(t *testing.T, dir string) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	fill(t, ballast, 0)
+	childtest.Fill(t, ballast, 0)
 	s = open(t, data, Config{})
 	if err := s.Trouble(); !errors.Is(err, ErrFull) {
 		t.Errorf("Trouble: got %v", err)
@@ -350,27 +292,4 @@ func openFull(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	wholeUpTo(t, s, 10)
-}
-
-// fill writes until the file system is full, then gives spare bytes back.
-func fill(t *testing.T, path string, spare int64) {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var size int64
-	for page := make([]byte, 4096); ; {
-		n, err := f.Write(page)
-		size += int64(n)
-		if err != nil {
-			break
-		}
-	}
-	if err := f.Truncate(max(size-spare, 0)); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,76 +1,29 @@
 package state
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
+
+	"github.com/mtawatch/mtawatch/internal/childtest"
 )
-
-// roleEnv makes the test program play a part in another test: a process that
-// is killed, or one with its own file systems.
-const roleEnv = "MTAWATCH_STATE_TEST_DIR"
-
-// child prepares this test program to run one test again, with dir to work in.
-func child(t *testing.T, test, dir string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
-	cmd.Env = append(os.Environ(), roleEnv+"="+dir)
-	return cmd
-}
-
-// ownMounts gives the child a mount namespace of its own.
-func ownMounts(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if uid := os.Getuid(); uid != 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWNS | syscall.CLONE_NEWUSER,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		}
-	}
-}
 
 // TestKill kills a committing process several times. Every commit that the
 // process had announced must be there, and none may be there in part.
 func TestKill(t *testing.T) {
-	if dir := os.Getenv(roleEnv); dir != "" {
+	if dir := childtest.Dir(); dir != "" {
 		commitForever(t, dir)
 		return
 	}
 	dir := t.TempDir()
-	last := 0
+	var last int
 	for range 5 {
-		cmd := child(t, "TestKill", dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		scan := bufio.NewScanner(out)
-		for n := 0; n < 50 && scan.Scan(); {
-			if i, err := strconv.Atoi(scan.Text()); err == nil {
-				last, n = i, n+1
-			}
-		}
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		for scan.Scan() { // announced before the kill reached it
-			if i, err := strconv.Atoi(scan.Text()); err == nil {
-				last = i
-			}
-		}
-		_ = cmd.Wait() // says that it was killed
+		last = childtest.Kill(t, dir, 50)
 		d := open(t, filepath.Join(dir, "state.db"))
 		if got := counter(t, d); got < last {
 			t.Fatalf("%d is stored, %d was acknowledged", got, last)
@@ -114,19 +67,11 @@ func commitForever(t *testing.T, dir string) {
 
 // TestFull fills a real small file system under the store.
 func TestFull(t *testing.T) {
-	if dir := os.Getenv(roleEnv); dir != "" {
+	if dir := childtest.Dir(); dir != "" {
 		fillDisk(t, dir)
 		return
 	}
-	cmd := child(t, "TestFull", t.TempDir())
-	ownMounts(cmd)
-	out, err := cmd.CombinedOutput()
-	if errors.Is(err, syscall.EPERM) {
-		t.Skip("may not make a mount namespace here")
-	}
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestFull")) {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	childtest.OwnMounts(t)
 }
 
 func fillDisk(t *testing.T, dir string) {
@@ -134,7 +79,7 @@ func fillDisk(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	ballast := filepath.Join(dir, "ballast")
-	fill(t, ballast, 0)
+	childtest.Fill(t, ballast, 0)
 	if _, err := Open(filepath.Join(dir, "state.db"), Config{}); !errors.Is(err, ErrFull) {
 		t.Errorf("open on a full disk: got %v", err)
 	}
@@ -158,7 +103,7 @@ func fillDisk(t *testing.T, dir string) {
 		if err := put(); err != nil {
 			t.Fatalf("round %d with space: %v", round, err)
 		}
-		fill(t, ballast, 16<<10)
+		childtest.Fill(t, ballast, 16<<10)
 		var err error
 		for range 1000 {
 			if err = put(); err != nil {
@@ -185,28 +130,5 @@ func fillDisk(t *testing.T, dir string) {
 		if got := counter(t, d); got != stored {
 			t.Fatalf("round %d: %d after a restart, %d was acknowledged", round, got, stored)
 		}
-	}
-}
-
-// fill writes until the file system is full, then gives spare bytes back.
-func fill(t *testing.T, path string, spare int64) {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var size int64
-	for page := make([]byte, 4096); ; {
-		n, err := f.Write(page)
-		size += int64(n)
-		if err != nil {
-			break
-		}
-	}
-	if err := f.Truncate(max(size-spare, 0)); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
 	}
 }
