@@ -37,7 +37,7 @@ func TestWorkerDeath(t *testing.T) {
 			t.Log(r.log(t))
 		}
 	}()
-	waitFor(t, "the line", func() bool {
+	labtest.WaitFor(t, "the line", func() bool {
 		return regexp.MustCompile(fmt.Sprintf(`General Error: process tcp_smtp_server %d killed by signal 9; service SMTP, [12] connections lost`, k.pid)).MatchString(r.log(t))
 	})
 	k, err = dial(r.addr)
@@ -52,11 +52,11 @@ func TestWorkerDeath(t *testing.T) {
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the new configuration", func() bool { return strings.Contains(r.log(t), "configuration reloaded") })
+	labtest.WaitFor(t, "the new configuration", func() bool { return strings.Contains(r.log(t), "configuration reloaded") })
 	if err := syscall.Kill(k.pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "two starts", func() bool { return strings.Count(r.log(t), "throttled") >= 2 })
+	labtest.WaitFor(t, "two starts", func() bool { return strings.Count(r.log(t), "throttled") >= 2 })
 	time.Sleep(300 * time.Millisecond)
 	if n := strings.Count(r.log(t), "throttled"); n > 6 {
 		t.Errorf("%d starts", n)
@@ -92,7 +92,7 @@ func TestReload(t *testing.T) {
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the old port's end", func() bool {
+	labtest.WaitFor(t, "the old port's end", func() bool {
 		return refused(r.addr)
 	})
 	k2, err := dial(fmt.Sprintf("127.0.0.1:%d", port))
@@ -103,7 +103,7 @@ func TestReload(t *testing.T) {
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the complaint", func() bool {
+	labtest.WaitFor(t, "the complaint", func() bool {
 		return strings.Contains(r.log(t), "unknown setting MAX_PROCESSES; going on as before")
 	})
 	if err := errors.Join(k.say(), k.quit(), k2.say(), k2.quit()); err != nil {
@@ -124,7 +124,7 @@ func TestSecond(t *testing.T) {
 	}
 	port := labtest.FreePort(t)
 	r.launch(t, "-port", strconv.Itoa(port))
-	waitFor(t, "the second dispatcher", func() bool {
+	labtest.WaitFor(t, "the second dispatcher", func() bool {
 		k, err := dial(fmt.Sprintf("127.0.0.1:%d", port))
 		return err == nil && k.quit() == nil
 	})
@@ -143,6 +143,6 @@ func TestIdle(t *testing.T) {
 	if err := a.quit(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "an idle worker's end", func() bool { return len(r.children(t)) == 0 })
-	waitFor(t, "the line", func() bool { return strings.Contains(r.log(t), "exited normally (MAX_IDLE_TIME)") })
+	labtest.WaitFor(t, "an idle worker's end", func() bool { return len(r.children(t)) == 0 })
+	labtest.WaitFor(t, "the line", func() bool { return strings.Contains(r.log(t), "exited normally (MAX_IDLE_TIME)") })
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -25,22 +26,18 @@ import (
 // TestMain runs this binary as the program it was started as: the sites of the
 // tests link their programs to it.
 func TestMain(m *testing.M) {
-	switch filepath.Base(os.Args[0]) {
-	case "dispatcher":
-		os.Exit(dispatcher.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	case "tcp_smtp_server":
-		os.Exit(worker())
-	case "ims_master": // a worker that comes to nothing
-		os.Exit(3)
-	}
-	os.Exit(m.Run())
+	labtest.Main(m, map[string]labtest.Program{
+		"dispatcher":      dispatcher.Main,
+		"tcp_smtp_server": worker,
+		"ims_master":      func(context.Context, []string, io.Reader, io.Writer, io.Writer) int { return 3 }, // comes to nothing
+	})
 }
 
 // worker answers each line with its process id, and "quit" with "bye".
-func worker() int {
+func worker(_ context.Context, _ []string, _ io.Reader, _, stderr io.Writer) int {
 	inbox, err := dispatcher.OpenInbox()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(stderr, err)
 		return 1
 	}
 	for {
@@ -87,7 +84,7 @@ func start(t *testing.T, v site.Service) *running {
 	}
 	r := &running{site: s, addr: fmt.Sprintf("127.0.0.1:%d", port)}
 	r.cmd = r.launch(t)
-	waitFor(t, "a listening dispatcher", func() bool {
+	labtest.WaitFor(t, "a listening dispatcher", func() bool {
 		k, err := dial(r.addr)
 		return err == nil && k.quit() == nil
 	})
@@ -96,39 +93,7 @@ func start(t *testing.T, v site.Service) *running {
 
 func (r *running) launch(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	path := r.site.Program("dispatcher")
-	cmd := exec.Command(path, args...)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		// The first lets sessions end, the second ends them.
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			_ = cmd.Wait()
-		}()
-		for {
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			select {
-			case <-done:
-				return
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
-	})
-	return cmd
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("waited in vain for %s", what)
+	return labtest.Start(t, r.site.Program("dispatcher"), args...)
 }
 
 func refused(addr string) bool {
@@ -157,24 +122,16 @@ func (r *running) log(t *testing.T) string {
 }
 
 // children are the worker processes, by the name the process list has for them.
-func (r *running) children(t *testing.T) []int {
+func (r *running) children(t *testing.T) (list []int) {
 	t.Helper()
-	pids, err := filepath.Glob("/proc/[0-9]*/comm")
+	pids, err := r.site.Processes("tcp_smtp_server")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []int
-	for _, p := range pids {
-		comm, _ := os.ReadFile(p)
-		args, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "cmdline"))
-		if string(comm) != "tcp_smtp_server\n" || !strings.HasPrefix(string(args), r.site.Program("tcp_smtp_server")+"\x00") {
-			continue
+	for _, pid := range pids {
+		if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(comm) == "tcp_smtp_server\n" {
+			list = append(list, pid)
 		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, pid)
 	}
 	return list
 }
@@ -264,7 +221,7 @@ func TestLives(t *testing.T) {
 	wg.Wait()
 	n := 0
 	pids.Range(func(any, any) bool { n++; return true })
-	waitFor(t, "the end of a worker that has served", func() bool { return strings.Contains(r.log(t), "exited normally (MAX_LIFE_CONNS)") })
+	labtest.WaitFor(t, "the end of a worker that has served", func() bool { return strings.Contains(r.log(t), "exited normally (MAX_LIFE_CONNS)") })
 	log := r.log(t)
 	if n < 6 {
 		t.Errorf("%d sessions, %d processes; the log:\n%s", served.Load(), n, log)
@@ -295,7 +252,7 @@ func TestLifeTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the worker to be relieved", func() bool { return strings.Contains(r.log(t), "MAX_LIFE_TIME; 1 are open") })
+	labtest.WaitFor(t, "the worker to be relieved", func() bool { return strings.Contains(r.log(t), "MAX_LIFE_TIME; 1 are open") })
 	next, err := dial(r.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -306,7 +263,7 @@ func TestLifeTime(t *testing.T) {
 	if err := errors.Join(old.say(), old.quit(), next.quit()); err != nil {
 		t.Error(err)
 	}
-	waitFor(t, "the old worker's end", func() bool {
+	labtest.WaitFor(t, "the old worker's end", func() bool {
 		return strings.Contains(r.log(t), fmt.Sprintf("process tcp_smtp_server %d exited normally (MAX_LIFE_TIME)", old.pid))
 	})
 }
@@ -324,21 +281,21 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = r.cmd.Wait()
-	waitFor(t, "a refused connection", func() bool { return refused(r.addr) })
+	labtest.WaitFor(t, "a refused connection", func() bool { return refused(r.addr) })
 	if err := k.say(); err != nil {
 		t.Errorf("the running session: %v", err)
 	}
-	waitFor(t, "the idle worker's end", func() bool { return len(r.children(t)) == 1 })
+	labtest.WaitFor(t, "the idle worker's end", func() bool { return len(r.children(t)) == 1 })
 	next := r.launch(t)
-	waitFor(t, "the next dispatcher, beside the orphan", func() bool { return !refused(r.addr) })
+	labtest.WaitFor(t, "the next dispatcher, beside the orphan", func() bool { return !refused(r.addr) })
 	if err := next.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the next dispatcher's workers' end", func() bool { return len(r.children(t)) == 1 })
+	labtest.WaitFor(t, "the next dispatcher's workers' end", func() bool { return len(r.children(t)) == 1 })
 	if err := k.quit(); err != nil {
 		t.Errorf("the running session: %v", err)
 	}
-	waitFor(t, "the orphan's end", func() bool { return len(r.children(t)) == 0 })
+	labtest.WaitFor(t, "the orphan's end", func() bool { return len(r.children(t)) == 0 })
 }
 
 // TestTerminated wants SIGTERM to let sessions end, with no port open.
@@ -351,7 +308,7 @@ func TestTerminated(t *testing.T) {
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a refused connection", func() bool {
+	labtest.WaitFor(t, "a refused connection", func() bool {
 		return refused(r.addr)
 	})
 	if err := errors.Join(k.say(), k.quit()); err != nil {
@@ -390,7 +347,7 @@ func TestCapacity(t *testing.T) {
 		}
 		fifth <- err
 	}()
-	waitFor(t, "the warning", func() bool { return strings.Contains(r.log(t), "process limit reached") })
+	labtest.WaitFor(t, "the warning", func() bool { return strings.Contains(r.log(t), "process limit reached") })
 	select {
 	case err := <-fifth:
 		t.Fatalf("the fifth was served beyond the capacity: %v", err)

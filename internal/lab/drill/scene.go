@@ -60,22 +60,9 @@ func (s *Scene) Findings(ctx context.Context) (open, past []mta.Finding, err err
 
 // pids gives the processes of a program of this MTA.
 func (s *Scene) pids(program string) ([]int, error) {
-	want := s.Stage.Site.Program(program)
-	list, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	pids, err := s.Stage.Site.Processes(program)
 	if err != nil {
 		return nil, err
-	}
-	var pids []int
-	for _, name := range list {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			continue // it has ended
-		}
-		arg, _, _ := bytes.Cut(b, []byte{0})
-		pid := 0
-		if _, err := fmt.Sscanf(name, "/proc/%d/", &pid); err == nil && string(arg) == want {
-			pids = append(pids, pid)
-		}
 	}
 	if len(pids) == 0 {
 		return nil, fmt.Errorf("no %s of %s runs", program, s.Stage.Site.Base)

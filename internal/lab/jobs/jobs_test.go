@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,23 +26,13 @@ import (
 // TestMain is each of the programs as well, under its name: the tests run them
 // as processes.
 func TestMain(m *testing.M) {
-	programs := map[string]func(context.Context, []string) int{
-		"job_controller":  func(ctx context.Context, a []string) int { return jobs.Main(ctx, a, os.Stdin, os.Stdout, os.Stderr) },
-		"tcp_smtp_client": func(ctx context.Context, a []string) int { return channel.SMTP(ctx, a, os.Stdin, os.Stdout, os.Stderr) },
-		"ims_master": func(ctx context.Context, a []string) int {
-			return channel.Store(ctx, a, os.Stdin, os.Stdout, os.Stderr)
-		},
-		"process": func(ctx context.Context, a []string) int {
-			return channel.Process(ctx, a, os.Stdin, os.Stdout, os.Stderr)
-		},
-		"return": func(ctx context.Context, a []string) int {
-			return returnjob.Main(ctx, a, os.Stdin, os.Stdout, os.Stderr)
-		},
-	}
-	if f := programs[filepath.Base(os.Args[0])]; f != nil {
-		os.Exit(f(context.Background(), os.Args[1:]))
-	}
-	os.Exit(m.Run())
+	labtest.Main(m, map[string]labtest.Program{
+		"job_controller":  jobs.Main,
+		"tcp_smtp_client": channel.SMTP,
+		"ims_master":      channel.Store,
+		"process":         channel.Process,
+		"return":          returnjob.Main,
+	})
 }
 
 // back is the back half of a practice MTA: queue, controller, programs.
@@ -74,7 +63,7 @@ func (b *back) start() {
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	b.eventually("the controller to listen", func() bool {
+	labtest.WaitFor(b.t, "the controller to listen", func() bool {
 		c, err := net.Dial("tcp", jobs.Address(b.site))
 		if err == nil {
 			_ = c.Close()
@@ -94,33 +83,17 @@ func (b *back) kill() {
 // end kills the controller; its programs see that and end.
 func (b *back) end() {
 	b.kill()
-	b.eventually("the programs to end", func() bool { return len(b.processes("")) == 0 })
+	labtest.WaitFor(b.t, "the programs to end", func() bool { return len(b.processes("")) == 0 })
 }
 
 // processes gives those of the site, by name; "" is all.
-func (b *back) processes(name string) (pids []int) {
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, d := range dirs {
-		line, err := os.ReadFile(filepath.Join(d, "cmdline"))
-		first, _, _ := strings.Cut(string(line), "\x00")
-		if err != nil || filepath.Dir(first) != filepath.Dir(b.site.Program("x")) || name != "" && filepath.Base(first) != name {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(d)); err == nil {
-			pids = append(pids, pid)
-		}
+func (b *back) processes(name string) []int {
+	b.t.Helper()
+	pids, err := b.site.Processes(name)
+	if err != nil {
+		b.t.Fatal(err)
 	}
 	return pids
-}
-
-// eventually waits for what other processes do.
-func (b *back) eventually(what string, ok func() bool) {
-	b.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatalf("waited in vain for %s", what)
-		}
-	}
 }
 
 func (b *back) enqueue(to string, text string) queue.Entry {
@@ -210,7 +183,7 @@ func TestController(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.eventually("20 deliveries", func() bool { return len(b.mailbox("alice")) == 20 && b.queued() == 0 })
+	labtest.WaitFor(b.t, "20 deliveries", func() bool { return len(b.mailbox("alice")) == 20 && b.queued() == 0 })
 	if names := b.processes("ims_master"); len(names) != 1 {
 		t.Errorf("%d programs for a pool of one", len(names))
 	}
@@ -223,7 +196,7 @@ func TestController(t *testing.T) {
 	}
 
 	b.kill()
-	b.eventually("the programs to end", func() bool { return len(b.processes("")) == 0 })
+	labtest.WaitFor(b.t, "the programs to end", func() bool { return len(b.processes("")) == 0 })
 	for i := range 20 {
 		if err := tell(b.enqueue("bob@example.com", fmt.Sprint("second-", i))); err == nil && i > 0 {
 			t.Error("told a controller that is not there")
@@ -233,7 +206,7 @@ func TestController(t *testing.T) {
 		t.Errorf("%d queued, %d delivered without a controller", b.queued(), len(b.mailbox("bob")))
 	}
 	b.start()
-	b.eventually("the queue to drain", func() bool { return len(b.mailbox("bob")) == 20 && b.queued() == 0 })
+	labtest.WaitFor(b.t, "the queue to drain", func() bool { return len(b.mailbox("bob")) == 20 && b.queued() == 0 })
 	if text := b.errors(); text != "" {
 		t.Errorf("job_controller.log: %s", text)
 	}
@@ -254,26 +227,26 @@ func TestStopAndRetry(t *testing.T) {
 	b.enqueue("x@far.example", "two")
 	b.start()
 	var name string
-	b.eventually("an attempt", func() bool { // nobody answers at that name server's port
+	labtest.WaitFor(b.t, "an attempt", func() bool { // nobody answers at that name server's port
 		_ = b.queue.Walk("tcp_local", func(e queue.Entry) error { name = filepath.Base(e.Path); return nil })
 		return strings.HasPrefix(name, "ZY")
 	})
-	b.eventually("it to wait", func() bool { return slices.Contains(b.ask("MESSAGES", "tcp_local"), "tcp_local\tfar.example\t0\t1") })
+	labtest.WaitFor(b.t, "it to wait", func() bool { return slices.Contains(b.ask("MESSAGES", "tcp_local"), "tcp_local\tfar.example\t0\t1") })
 	if got := b.ask("MESSAGES", "ims-ms"); !slices.Equal(got, []string{"ims-ms\t\t1\t0"}) || len(b.mailbox("alice")) != 0 {
 		t.Errorf("a stopped channel: %q, %d delivered", got, len(b.mailbox("alice")))
 	}
 	b.ask("SYNC")
-	b.eventually("an urgent attempt", func() bool {
+	labtest.WaitFor(b.t, "an urgent attempt", func() bool {
 		_ = b.queue.Walk("tcp_local", func(e queue.Entry) error { name = filepath.Base(e.Path); return nil })
 		return strings.HasPrefix(name, "ZX")
 	})
 	if err := jobs.SetStopped(b.site, "ims-ms", false); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually("the delivery", func() bool { return len(b.mailbox("alice")) == 1 })
+	labtest.WaitFor(b.t, "the delivery", func() bool { return len(b.mailbox("alice")) == 1 })
 	b.kill()
 	b.start()
-	b.eventually("it to wait", func() bool { return slices.Contains(b.ask("MESSAGES", "tcp_local"), "tcp_local\tfar.example\t0\t1") })
+	labtest.WaitFor(b.t, "it to wait", func() bool { return slices.Contains(b.ask("MESSAGES", "tcp_local"), "tcp_local\tfar.example\t0\t1") })
 	if _, err := jobs.Ask(context.Background(), b.site, "MESSAGES", "none"); err == nil {
 		t.Error("an answer about no channel")
 	}
@@ -296,8 +269,8 @@ func TestMaxMessages(t *testing.T) {
 		b.enqueue("x@far.example", fmt.Sprint(i))
 	}
 	b.start()
-	b.eventually("all deliveries", func() bool { return len(b.mailbox("alice")) == 35 })
-	b.eventually("an attempt at all others", func() bool {
+	labtest.WaitFor(b.t, "all deliveries", func() bool { return len(b.mailbox("alice")) == 35 })
+	labtest.WaitFor(b.t, "an attempt at all others", func() bool {
 		fresh := 0
 		_ = b.queue.Walk("tcp_local", func(e queue.Entry) error {
 			if e.Attempts == 0 {
@@ -311,7 +284,7 @@ func TestMaxMessages(t *testing.T) {
 	if err := jobs.Tell(context.Background(), b.site, e); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually("one more", func() bool { return len(b.mailbox("alice")) == 36 })
+	labtest.WaitFor(b.t, "one more", func() bool { return len(b.mailbox("alice")) == 36 })
 }
 
 // TestReturnJob: at each midnight of the practice's days the controller starts
@@ -328,11 +301,11 @@ func TestReturnJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.start()
-	b.eventually("the log to be rotated", func() bool {
+	labtest.WaitFor(b.t, "the log to be rotated", func() bool {
 		_, err := os.Stat(filepath.Join(b.site.LogDir(), "mail.log_yesterday"))
 		return err == nil
 	})
-	b.eventually("the message to be returned", func() bool {
+	labtest.WaitFor(b.t, "the message to be returned", func() bool {
 		pieces, _ := filepath.Glob(filepath.Join(b.site.LogDir(), "mail.log*"))
 		return slices.ContainsFunc(pieces, func(name string) bool {
 			text, err := os.ReadFile(name)
@@ -382,7 +355,7 @@ func TestBroken(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.start()
-	b.eventually("it to be held", func() bool { return strings.Contains(b.errors(), "no whole message") })
+	labtest.WaitFor(b.t, "it to be held", func() bool { return strings.Contains(b.errors(), "no whole message") })
 	if list, err := filepath.Glob(filepath.Join(b.site.QueueDir(), "ims-ms", "*", "*.HELD")); err != nil || len(list) != 1 {
 		t.Errorf("held: %q, %v", list, err)
 	}

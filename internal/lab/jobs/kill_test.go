@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
+	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 	"github.com/mtawatch/mtawatch/internal/lab/world"
 )
@@ -102,7 +103,7 @@ func TestKills(t *testing.T) {
 			killed++
 		}
 	}
-	b.eventually("the queue to drain", func() bool { b.ask("SYNC"); time.Sleep(50 * time.Millisecond); return b.queued() == 0 })
+	labtest.WaitFor(b.t, "the queue to drain", func() bool { b.ask("SYNC"); time.Sleep(50 * time.Millisecond); return b.queued() == 0 })
 	if n := len(b.mailbox("alice")); n != messages/2 {
 		t.Errorf("%d in the store, want %d", n, messages/2)
 	}

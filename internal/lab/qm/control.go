@@ -160,19 +160,20 @@ func (t *tool) cache(ctx context.Context, o options) error {
 
 // process lists the processes of the site, as ps would.
 func (t *tool) process() error {
-	dirs, err := filepath.Glob("/proc/[0-9]*")
+	pids, err := t.site.Processes("")
 	if err != nil {
 		return err
 	}
 	t.say("%-8s %7s S %8s %8s %8s %8s COMMAND", "USER", "PID", "VSZ", "RSS", "STIME", "TIME")
-	for _, d := range dirs {
-		line, err := os.ReadFile(filepath.Join(d, "cmdline"))
+	for _, pid := range pids {
+		dir := fmt.Sprintf("/proc/%d", pid)
+		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 		command, _, _ := strings.Cut(string(line), "\x00")
-		if err != nil || filepath.Dir(command) != filepath.Dir(t.site.Program("x")) || filepath.Base(command) == "imsimta" {
-			continue
+		if err != nil || command == "" || filepath.Base(command) == "imsimta" {
+			continue // it has ended, or is one that asks
 		}
-		if p, err := readProcess(d); err == nil {
-			t.say("%-8s %7s %s %8d %8d %8s %8s %s", p.user, filepath.Base(d), p.state, p.size>>10, p.resident>>10, p.started, p.used, command)
+		if p, err := readProcess(dir); err == nil {
+			t.say("%-8s %7d %s %8d %8d %8s %8s %s", p.user, pid, p.state, p.size>>10, p.resident>>10, p.started, p.used, command)
 		}
 	}
 	return nil

@@ -2,9 +2,6 @@ package smtpserver_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,21 +35,9 @@ func (r *running) send(id string) bool {
 // workers are the server processes of the site.
 func (r *running) workers(t *testing.T) []int {
 	t.Helper()
-	names, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	pids, err := r.Processes("tcp_smtp_server")
 	if err != nil {
 		t.Fatal(err)
-	}
-	var pids []int
-	for _, n := range names {
-		b, _ := os.ReadFile(n)
-		if !strings.HasPrefix(string(b), r.Program("tcp_smtp_server")) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(n)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		pids = append(pids, pid)
 	}
 	return pids
 }

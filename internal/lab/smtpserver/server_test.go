@@ -2,7 +2,6 @@ package smtpserver_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -20,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,13 +31,7 @@ import (
 
 // TestMain runs this binary as the program it was started as.
 func TestMain(m *testing.M) {
-	switch filepath.Base(os.Args[0]) {
-	case "dispatcher":
-		os.Exit(dispatcher.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	case "tcp_smtp_server":
-		os.Exit(smtpserver.Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
-	os.Exit(m.Run())
+	labtest.Main(m, map[string]labtest.Program{"dispatcher": dispatcher.Main, "tcp_smtp_server": smtpserver.Main})
 }
 
 // running is a site with its dispatcher.
@@ -66,25 +58,7 @@ func start(t *testing.T, s site.Settings) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(made.Program("dispatcher"))
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			_ = cmd.Wait()
-		}()
-		for ended := false; !ended; {
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			select {
-			case <-done:
-				ended = true
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
 		said, err := filepath.Glob(filepath.Join(made.LogDir(), "tcp_smtp_server.log-*"))
 		if err != nil || len(said) != 1 {
 			t.Errorf("logs of the workers: %v, %v", said, err)
@@ -94,16 +68,15 @@ func start(t *testing.T, s site.Settings) *running {
 			t.Errorf("the workers said, %v:\n%s", err, b)
 		}
 	})
-	r := &running{Site: made, addr: fmt.Sprintf("127.0.0.1:%d", port), cmd: cmd}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if c, err := net.Dial("tcp", r.addr); err == nil {
+	r := &running{Site: made, addr: fmt.Sprintf("127.0.0.1:%d", port), cmd: labtest.Start(t, made.Program("dispatcher"))}
+	labtest.WaitFor(t, "the dispatcher", func() bool {
+		c, err := net.Dial("tcp", r.addr)
+		if err == nil {
 			_ = c.Close()
-			return r
 		}
-		if time.Now().After(end) {
-			t.Fatal("waited in vain for the dispatcher")
-		}
-	}
+		return err == nil
+	})
+	return r
 }
 
 // client speaks SMTP as a test wants it.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -115,17 +114,11 @@ func (m *mta) end() {
 }
 
 // processes gives those of the site, by name; "" is all.
-func (m *mta) processes(name string) (pids []int) {
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, d := range dirs {
-		line, err := os.ReadFile(filepath.Join(d, "cmdline"))
-		first, _, _ := strings.Cut(string(line), "\x00")
-		if err != nil || filepath.Dir(first) != filepath.Dir(m.site.Program("x")) || name != "" && filepath.Base(first) != name {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(d)); err == nil {
-			pids = append(pids, pid)
-		}
+func (m *mta) processes(name string) []int {
+	m.t.Helper()
+	pids, err := m.site.Processes(name)
+	if err != nil {
+		m.t.Error(err)
 	}
 	return pids
 }
