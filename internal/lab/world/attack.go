@@ -15,20 +15,55 @@ import (
 )
 
 // Crowd gives n addresses that no site or ordinary client has; at most 60,000.
-func Crowd(n int) []string {
+func Crowd(n int) []string { return Addresses(netip.MustParseAddr("127.66.0.1"), n) }
+
+// Addresses gives n addresses that follow each other.
+func Addresses(first netip.Addr, n int) []string {
 	list := make([]string, n)
-	a := netip.MustParseAddr("127.66.0.1")
-	for i := range list {
+	for i, a := 0, first; i < n; i, a = i+1, a.Next() {
 		list[i] = a.String()
-		a = a.Next()
 	}
 	return list
 }
 
-// Flood opens connections to the MTA at a steady rate, from each source in
-// turn, keeps each for a while and says nothing on it. It runs until ctx ends
-// and gives the number opened.
+// Connect opens a connection to the mail server from an address.
+type Connect = func(source string) (net.Conn, error)
+
+func (w *World) connect(ctx context.Context) Connect {
+	return func(source string) (net.Conn, error) { return w.Connect(ctx, source, false) }
+}
+
+// Flood opens connections to the MTA as the function Flood does.
 func (w *World) Flood(ctx context.Context, sources []string, rate float64, keep time.Duration) int {
+	return Flood(ctx, w.connect(ctx), sources, rate, keep)
+}
+
+// Hold opens n connections to the MTA as the function Hold does, and waits for
+// the greeting on each.
+func (w *World) Hold(ctx context.Context, n int, sources []string) (release func(), err error) {
+	return Hold(w.connect(ctx), n, sources, true)
+}
+
+// SYNFlood sends connection requests to the MTA as SendSYNs does. It needs the
+// right to open raw sockets, and a route to those addresses; neither is there
+// outside a network namespace of one's own.
+func (w *World) SYNFlood(ctx context.Context, rate float64) error {
+	to, err := netip.ParseAddrPort(w.cfg.SMTP)
+	if err != nil {
+		return err
+	}
+	fd, err := RawSocket()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return SendSYNs(ctx, fd, to, rate)
+}
+
+// Flood opens connections at a steady rate, from each source in turn, keeps
+// each for a while and says nothing on it. It runs until ctx ends and gives the
+// number opened.
+func Flood(ctx context.Context, connect Connect, sources []string, rate float64, keep time.Duration) int {
 	var wg sync.WaitGroup
 	var opened atomic.Int64
 	every := time.NewTicker(time.Duration(float64(time.Second) / rate))
@@ -41,7 +76,7 @@ func (w *World) Flood(ctx context.Context, sources []string, rate float64, keep 
 		case <-every.C:
 		}
 		wg.Go(func() {
-			c, err := w.Connect(ctx, sources[i%len(sources)], false)
+			c, err := connect(sources[i%len(sources)])
 			if err != nil {
 				return
 			}
@@ -52,9 +87,10 @@ func (w *World) Flood(ctx context.Context, sources []string, rate float64, keep 
 	}
 }
 
-// Hold opens n connections to the MTA, the sources in turn, waits for the
-// greeting on each, and keeps them until release is called.
-func (w *World) Hold(ctx context.Context, n int, sources []string) (release func(), err error) {
+// Hold opens n connections, the sources in turn, and keeps them until release
+// is called. When greeted is true it waits for the server's first word on each.
+// It fails at the first that cannot be opened; those before it are closed.
+func Hold(connect Connect, n int, sources []string, greeted bool) (release func(), err error) {
 	var open []net.Conn
 	release = func() {
 		for _, c := range open {
@@ -62,7 +98,7 @@ func (w *World) Hold(ctx context.Context, n int, sources []string) (release func
 		}
 	}
 	for i := range n {
-		c, err := w.Connect(ctx, sources[i%len(sources)], false)
+		c, err := connect(sources[i%len(sources)])
 		if err != nil {
 			release()
 			return nil, err
@@ -70,6 +106,9 @@ func (w *World) Hold(ctx context.Context, n int, sources []string) (release func
 		open = append(open, c)
 	}
 	for _, c := range open {
+		if !greeted {
+			break
+		}
 		_ = c.SetReadDeadline(time.Now().Add(replyTime))
 		if _, err := c.Read(make([]byte, 512)); err != nil {
 			release()
@@ -79,20 +118,19 @@ func (w *World) Hold(ctx context.Context, n int, sources []string) (release func
 	return release, nil
 }
 
-// SYNFlood sends connection requests to the MTA from made-up addresses
-// (198.51.100.0/24) that answer nothing. It needs the right to open raw
-// sockets, and a route to those addresses; neither is there outside a network
-// namespace of one's own.
-func (w *World) SYNFlood(ctx context.Context, rate float64) error {
-	to, err := netip.ParseAddrPort(w.cfg.SMTP)
+// RawSocket opens a socket for whole IPv4 packets, raw(7).
+func RawSocket() (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
-		return err
+		return -1, fmt.Errorf("open raw socket: %w", err)
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
-	if err != nil {
-		return fmt.Errorf("open raw socket: %w", err)
-	}
-	defer unix.Close(fd)
+	return fd, nil
+}
+
+// SendSYNs sends connection requests by a raw socket at a steady rate, from
+// made-up addresses that nobody has (198.51.100.0/24), and never answers. It
+// runs until ctx ends.
+func SendSYNs(ctx context.Context, fd int, to netip.AddrPort, rate float64) error {
 	every := time.NewTicker(time.Duration(float64(time.Second) / rate))
 	defer every.Stop()
 	for i := uint32(0); ; i++ {
@@ -101,16 +139,16 @@ func (w *World) SYNFlood(ctx context.Context, rate float64) error {
 			return nil
 		case <-every.C:
 		}
-		p := SYN(netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i%250)}), uint16(1024+i%60000)), to, i)
+		p := syn(netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i%250)}), uint16(1024+i%60000)), to, i)
 		if err := unix.Sendto(fd, p, 0, &unix.SockaddrInet4{Addr: to.Addr().As4()}); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("send SYN: %w", err)
 		}
 	}
 }
 
-// SYN makes an IPv4 packet (RFC 791) with a TCP segment (RFC 9293) that asks
+// syn makes an IPv4 packet (RFC 791) with a TCP segment (RFC 9293) that asks
 // for a connection.
-func SYN(from, to netip.AddrPort, seq uint32) []byte {
+func syn(from, to netip.AddrPort, seq uint32) []byte {
 	p := make([]byte, 40)
 	p[0], p[8], p[9] = 0x45, 64, unix.IPPROTO_TCP
 	binary.BigEndian.PutUint16(p[2:], 40)

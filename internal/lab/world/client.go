@@ -2,6 +2,7 @@ package world
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -65,18 +66,28 @@ func (w *World) Dial(ctx context.Context, c Client) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	s, err := Greet(conn, cmp.Or(c.Helo, "client.example"))
+	if err != nil || c.User == nil {
+		return s, err
+	}
+	plain := base64.StdEncoding.EncodeToString([]byte("\x00" + c.User.Name + "\x00" + c.User.Password))
+	if err := s.Command("AUTH PLAIN "+plain, "235"); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("greet %s: %w", conn.RemoteAddr(), err)
+	}
+	return s, nil
+}
+
+// Greet begins a session on a connection, whose owner it becomes.
+func Greet(conn net.Conn, helo string) (*Session, error) {
 	s := &Session{conn: conn, in: bufio.NewReader(conn)}
 	_ = conn.SetDeadline(time.Now().Add(replyTime))
-	err = s.expect("220")
+	err := s.expect("220")
 	if err == nil {
-		err = s.Command("EHLO "+or(c.Helo, "client.example"), "250")
-	}
-	if err == nil && c.User != nil {
-		plain := base64.StdEncoding.EncodeToString([]byte("\x00" + c.User.Name + "\x00" + c.User.Password))
-		err = s.Command("AUTH PLAIN "+plain, "235")
+		err = s.Command("EHLO "+helo, "250")
 	}
 	if err != nil {
-		conn.Close()
+		s.Close()
 		return nil, fmt.Errorf("greet %s: %w", conn.RemoteAddr(), err)
 	}
 	return s, nil
@@ -157,17 +168,10 @@ func (l *Letter) text() []byte {
 	now := time.Now()
 	var b strings.Builder
 	fmt.Fprintf(&b, "From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%d.%s>\r\n\r\n", l.From, strings.Join(l.To, ">, <"),
-		or(l.Subject, "practice"), now.Format(time.RFC1123Z), now.UnixNano(), strings.ReplaceAll(or(l.From, "daemon@practice.example"), " ", ""))
+		cmp.Or(l.Subject, "practice"), now.Format(time.RFC1123Z), now.UnixNano(), strings.ReplaceAll(cmp.Or(l.From, "daemon@practice.example"), " ", ""))
 	const line = "This letter is practice; it is of no use to anyone.\r\n"
-	for range max(1, or0(l.Size, 200)/len(line)) {
+	for range max(1, cmp.Or(l.Size, 200)/len(line)) {
 		b.WriteString(line)
 	}
 	return []byte(b.String())
-}
-
-func or0(a, b int) int {
-	if a != 0 {
-		return a
-	}
-	return b
 }

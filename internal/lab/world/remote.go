@@ -13,21 +13,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// remote is the host of one site. Its manner may be changed while it serves.
+// remote is the host of one site, on its address.
 type remote struct {
+	*Host
 	world *World
 	site  *Site
 
-	mu       sync.Mutex
-	manner   Manner
+	lock     sync.Mutex
 	mode     mode
 	listener net.Listener // of modeOpen
 	deaf     []int        // descriptors of modeDeaf: the listening socket and what fills it
-	accepted int
-	first    map[string]time.Time // greylisting: when a pair of sender and recipient was first seen
-	minute   time.Time            // in which taken were taken
-	taken    int
 	sessions sync.WaitGroup
+}
+
+func newRemote(w *World, s *Site) *remote {
+	r := &remote{world: w, site: s}
+	r.Host = NewHost("mx."+s.Domain(), s.Manner, w.cfg.Host, func(ctx context.Context) (*Session, error) {
+		return w.Dial(ctx, Client{Source: s.address, Submit: true, User: w.forwarder()})
+	})
+	return r
 }
 
 // mode is what the kernel does with a connection.
@@ -40,9 +44,6 @@ const (
 	modeDeaf
 )
 
-// maxPairs bounds what greylisting remembers.
-const maxPairs = 4096
-
 // tick is how often a site looks whether its cycle has turned.
 const tick = 250 * time.Millisecond
 
@@ -52,7 +53,7 @@ func (r *remote) run(ctx context.Context) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	for {
-		if err := r.settle(ctx, time.Now()); err != nil {
+		if err := r.settle(ctx); err != nil {
 			return err
 		}
 		select {
@@ -64,10 +65,10 @@ func (r *remote) run(ctx context.Context) error {
 }
 
 // settle opens or closes the port as the manner of the moment asks.
-func (r *remote) settle(ctx context.Context, now time.Time) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m, want := r.manner.Now(now), modeOpen
+func (r *remote) settle(ctx context.Context) error {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	m, want := r.mannerNow(), modeOpen
 	switch {
 	case m.Closed:
 		want = modeClosed
@@ -101,7 +102,7 @@ func (r *remote) address() string {
 	return net.JoinHostPort(r.site.address, fmt.Sprint(r.world.cfg.RemotePort))
 }
 
-// release closes what stands open; r.mu is held.
+// release closes what stands open; r.lock is held.
 func (r *remote) release() {
 	if r.listener != nil {
 		_ = r.listener.Close()
@@ -114,11 +115,12 @@ func (r *remote) release() {
 }
 
 func (r *remote) shut() {
-	r.mu.Lock()
+	r.lock.Lock()
 	r.release()
 	r.mode = modeNone
-	r.mu.Unlock()
+	r.lock.Unlock()
 	r.sessions.Wait()
+	r.forwards.Wait()
 }
 
 func (r *remote) serve(ctx context.Context, l net.Listener) {
@@ -130,23 +132,9 @@ func (r *remote) serve(ctx context.Context, l net.Listener) {
 		r.sessions.Go(func() {
 			stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 			defer stop()
-			r.session(ctx, c)
+			r.Serve(ctx, c)
 		})
 	}
-}
-
-// set gives the host another manner, from the next session on.
-func (r *remote) set(m Manner) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.manner = m
-	r.first = nil
-}
-
-func (r *remote) mannerNow() Manner {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.manner.Now(time.Now())
 }
 
 // listenDeaf gives a listening socket that completes no connection: its

@@ -29,6 +29,7 @@ type Manner struct {
 	Slow    time.Duration // before each reply
 	PerMin  int           // messages that are taken in one minute; then Rcpt is the reply
 	Mute    bool          // takes connections and never says a word
+	Drop    bool          // breaks off at DATA
 	Deaf    bool          // never completes a connection: who connects waits in vain
 	Closed  bool          // the port is closed: connections are refused
 	Gone    bool          // no such domain (NXDOMAIN)

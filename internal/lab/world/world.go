@@ -59,7 +59,7 @@ func New(cfg Config) (*World, error) {
 		if err != nil {
 			return nil, fmt.Errorf("make world: site %s: %w", s.Name, err)
 		}
-		w.remotes[s.Name] = &remote{world: w, site: s, manner: s.Manner}
+		w.remotes[s.Name] = newRemote(w, s)
 		host := "mx." + s.Domain() + "."
 		w.names.mx[s.Domain()+"."], w.names.a[host] = host, a
 	}
@@ -78,7 +78,7 @@ func (w *World) Run(ctx context.Context, ready func()) error {
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for _, r := range w.remotes {
-		if err := r.settle(ctx, time.Now()); err != nil {
+		if err := r.settle(ctx); err != nil {
 			cancel(err)
 		}
 		wg.Go(func() {
@@ -118,7 +118,7 @@ func (w *World) Change(m Manner, sites ...string) error {
 		if r == nil {
 			return fmt.Errorf("change site: there is no site %q", name)
 		}
-		r.set(m)
+		r.Set(m)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (w *World) Restore(sites ...string) error {
 		if r == nil {
 			return fmt.Errorf("restore site: there is no site %q", name)
 		}
-		r.set(r.site.Manner)
+		r.Set(r.site.Manner)
 	}
 	return nil
 }
@@ -171,7 +171,5 @@ func (w *World) Accepted(site string) int {
 	if r == nil {
 		return 0
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.accepted
+	return r.Accepted()
 }

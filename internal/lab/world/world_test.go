@@ -217,7 +217,7 @@ func TestSites(t *testing.T) {
 			if err := w.Change(c.m, c.site); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.remotes[c.site].settle(t.Context(), time.Now()); err != nil {
+			if err := w.remotes[c.site].settle(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if got := to(c.site); !strings.Contains(got, c.want) {
@@ -238,7 +238,7 @@ func TestSites(t *testing.T) {
 	if err := w.Change(Manner{}, "deaf"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.remotes["deaf"].settle(t.Context(), time.Now()); err != nil {
+	if err := w.remotes["deaf"].settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := to("deaf"); got != "taken" {
@@ -265,7 +265,7 @@ func named(t *testing.T, list []Site) []Site {
 }
 
 func TestGreylisting(t *testing.T) {
-	r := &remote{site: &Site{Name: "grey"}}
+	h := &Host{}
 	m := Manner{Rcpt: replyGrey, Grey: time.Minute}
 	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
@@ -273,19 +273,19 @@ func TestGreylisting(t *testing.T) {
 		from  string
 		want  byte
 	}{{0, "a", '4'}, {59 * time.Second, "a", '4'}, {60 * time.Second, "a", '2'}, {60 * time.Second, "b", '4'}} {
-		if got := r.recipient(&m, c.from, "x@grey.example", at.Add(c.after)); got[0] != c.want {
+		if got := h.recipient(&m, c.from, "x@grey.example", at.Add(c.after)); got[0] != c.want {
 			t.Errorf("after %s from %s: %s", c.after, c.from, got)
 		}
 	}
 }
 
 func TestThrottling(t *testing.T) {
-	r := &remote{site: &Site{Name: "big"}}
+	h := &Host{}
 	m := Manner{Rcpt: replyThrottle, PerMin: 2}
 	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	got := ""
 	for _, after := range []time.Duration{0, 1, 2, 59, 60} {
-		got += r.recipient(&m, "a", "x@big.example", at.Add(after*time.Second))[:1]
+		got += h.recipient(&m, "a", "x@big.example", at.Add(after*time.Second))[:1]
 	}
 	if got != "22442" {
 		t.Errorf("got %s, want 22442", got)
@@ -403,7 +403,7 @@ func TestFlood(t *testing.T) {
 }
 
 func TestSYN(t *testing.T) {
-	p := SYN(mustAddr("198.51.100.7:1025"), mustAddr("127.0.0.1:2525"), 3)
+	p := syn(mustAddr("198.51.100.7:1025"), mustAddr("127.0.0.1:2525"), 3)
 	if len(p) != 40 || p[9] != 6 || p[33] != 2 {
 		t.Errorf("no SYN: % x", p)
 	}

@@ -95,11 +95,11 @@ func (s *Scene) change(m []world.Manner, names ...string) error {
 
 var throttle = []world.Manner{
 	{Greet: "421 4.7.28 Our system has detected an unusual rate of mail from your address, please try again later"},
-	{RCPT: "451 4.7.1 unusual rate: too many messages from your IP, please slow down"},
+	{Rcpt: "451 4.7.1 unusual rate: too many messages from your IP, please slow down"},
 }
 
 var blocklist = []world.Manner{
-	{RCPT: "554 5.7.1 Service unavailable; Client host [10.77.0.1] blocked using dnsbl.example.org; see http://dnsbl.example.org/lookup"},
+	{Rcpt: "554 5.7.1 Service unavailable; Client host [10.77.0.1] blocked using dnsbl.example.org; see http://dnsbl.example.org/lookup"},
 }
 
 // toFresh writes to a destination for the first time, every few seconds.

@@ -153,12 +153,12 @@ func hosts() []world.Behaviour {
 		list = append(list, world.Behaviour{Name: h.name, Address: fmt.Sprintf("10.77.1.%d", 30+i)})
 	}
 	return append(list,
-		world.Behaviour{Name: "fresh", Address: "10.77.1.40", Manner: world.Manner{RCPT: "450 4.2.0 Greylisted, please try again in a minute", Grey: 50 * time.Second}},
+		world.Behaviour{Name: "fresh", Address: "10.77.1.40", Manner: world.Manner{Rcpt: "450 4.2.0 Greylisted, please try again in a minute", Grey: 50 * time.Second}},
 		world.Behaviour{Name: "loop-a", Address: "10.77.1.41", Manner: world.Manner{Forward: "loop-b.example"}},
 		world.Behaviour{Name: "loop-b", Address: "10.77.1.42", Manner: world.Manner{Forward: "loop-a.example"}},
-		world.Behaviour{Name: "strict-a", Address: "10.77.1.43", Manner: world.Manner{EOM: "554 5.7.1 Message rejected due to local policy: spam"}},
-		world.Behaviour{Name: "strict-b", Address: "10.77.1.44", Manner: world.Manner{EOM: "550 5.7.1 Our system has detected that this message is likely unsolicited mail"}},
-		world.Behaviour{Name: "strict-c", Address: "10.77.1.45", Manner: world.Manner{RCPT: "550 5.1.1 User unknown"}})
+		world.Behaviour{Name: "strict-a", Address: "10.77.1.43", Manner: world.Manner{End: "554 5.7.1 Message rejected due to local policy: spam"}},
+		world.Behaviour{Name: "strict-b", Address: "10.77.1.44", Manner: world.Manner{End: "550 5.7.1 Our system has detected that this message is likely unsolicited mail"}},
+		world.Behaviour{Name: "strict-c", Address: "10.77.1.45", Manner: world.Manner{Rcpt: "550 5.1.1 User unknown"}})
 }
 
 // rate is the ordinary mail of the world, messages a second.

@@ -4,13 +4,10 @@ package world
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,71 +18,23 @@ import (
 // Crowd gives n addresses of the outside that no host or ordinary client
 // has. n is at most 500.
 func Crowd(n int) []string {
-	list := make([]string, n)
-	a := netip.MustParseAddr("10.77.2.2")
-	for i := range list {
-		list[i] = a.String()
-		a = a.Next()
-	}
-	return list
+	return lab.Addresses(netip.MustParseAddr("10.77.2.2"), n)
 }
+
+func (b *Box) connect(source string) (net.Conn, error) { return b.Connect(source, MTAAddress+":25") }
 
 // Flood opens connections to port 25 at a steady rate, from each source in
 // turn, keeps each for a while and says nothing on it. It runs until the
 // context ends and gives the number opened.
 func (b *Box) Flood(ctx context.Context, sources []string, rate float64, keep time.Duration) int {
-	var wg sync.WaitGroup
-	var opened atomic.Int64
-	every := time.NewTicker(time.Duration(float64(time.Second) / rate))
-	defer every.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-ctx.Done():
-			wg.Wait()
-			return int(opened.Load())
-		case <-every.C:
-		}
-		wg.Go(func() {
-			c, err := b.Connect(sources[i%len(sources)], MTAAddress+":25")
-			if err != nil {
-				return
-			}
-			opened.Add(1)
-			pause(ctx, keep)
-			c.Close()
-		})
-	}
+	return lab.Flood(ctx, b.connect, sources, rate, keep)
 }
 
 // Hold opens n connections to port 25, the sources in turn, and keeps them.
 // When greeted is true it waits for the server's first word on each. It fails
 // at the first that cannot be opened; those before it are closed.
 func (b *Box) Hold(n int, sources []string, greeted bool) (release func(), err error) {
-	var open []net.Conn
-	release = func() {
-		for _, c := range open {
-			_ = c.Close()
-		}
-	}
-	for i := range n {
-		c, err := b.Connect(sources[i%len(sources)], MTAAddress+":25")
-		if err != nil {
-			release()
-			return nil, err
-		}
-		open = append(open, c)
-	}
-	for _, c := range open {
-		if !greeted {
-			break
-		}
-		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
-		if _, err := c.Read(make([]byte, 512)); err != nil {
-			release()
-			return nil, fmt.Errorf("wait for greeting: %w", err)
-		}
-	}
-	return release, nil
+	return lab.Hold(b.connect, n, sources, greeted)
 }
 
 // Loris keeps n clients at work that each send one byte every few seconds,
@@ -104,7 +53,7 @@ func (b *Box) Loris(ctx context.Context, n int, sources []string) {
 }
 
 func (b *Box) loris(ctx context.Context, source string) {
-	c, err := b.Connect(source, MTAAddress+":25")
+	c, err := b.connect(source)
 	if err != nil {
 		return
 	}
@@ -133,29 +82,14 @@ func (b *Box) loris(ctx context.Context, source string) {
 func (b *Box) SYNFlood(ctx context.Context, rate float64) error {
 	fd := -1
 	err := b.Outside(func() (err error) {
-		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW); err != nil {
-			err = fmt.Errorf("open raw socket: %w", err)
-		}
+		fd, err = lab.RawSocket()
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	to := netip.AddrPortFrom(netip.MustParseAddr(MTAAddress), 25)
-	every := time.NewTicker(time.Duration(float64(time.Second) / rate))
-	defer every.Stop()
-	for i := uint32(0); ; i++ {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-every.C:
-		}
-		p := lab.SYN(netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i%250)}), uint16(1024+i%60000)), to, i)
-		if err := unix.Sendto(fd, p, 0, &unix.SockaddrInet4{Addr: to.Addr().As4()}); err != nil && !errors.Is(err, unix.ENOBUFS) {
-			return fmt.Errorf("send SYN: %w", err)
-		}
-	}
+	return lab.SendSYNs(ctx, fd, netip.AddrPortFrom(netip.MustParseAddr(MTAAddress), 25), rate)
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -3,7 +3,6 @@
 package world
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	lab "github.com/mtawatch/mtawatch/internal/lab/world"
 )
 
 // Load sends messages from the outside. Zero values: 1 session, no limit of
@@ -42,7 +43,9 @@ type Sent struct {
 // Send runs a load to its end. A server that refuses or breaks off is
 // counted, not an error: the load goes on with the next message.
 func (b *Box) Send(ctx context.Context, l Load) Sent {
-	l.Target = or(l.Target, MTAAddress+":25")
+	if l.Target == "" {
+		l.Target = MTAAddress + ":25"
+	}
 	if l.PerConn == 0 {
 		l.PerConn = 20
 	}
@@ -102,11 +105,11 @@ func (b *Box) sendAll(l Load, source string, work <-chan int) (n Sent) {
 			if err == nil {
 				err = c.Send(l.Message(i))
 			}
-			var refused refusal
+			var refused lab.Refusal
 			switch {
 			case err == nil:
 				n.Accepted++
-			case errors.As(err, &refused) && refused.code() != "421":
+			case errors.As(err, &refused) && refused.Code() != "421":
 				n.Refused++
 				n.Last = err
 			default: // the connection is of no more use: once more with a new one
@@ -131,16 +134,9 @@ func (b *Box) sendAll(l Load, source string, work <-chan int) (n Sent) {
 	return n
 }
 
-// refusal is a reply that is not what the client hoped for.
-type refusal string
-
-func (r refusal) Error() string { return "refused: " + string(r) }
-func (r refusal) code() string  { return string(r)[:min(3, len(r))] }
-
 // Client is one SMTP session from the outside.
 type Client struct {
-	conn net.Conn
-	r    *bufio.Reader
+	*lab.Session
 	sent int
 }
 
@@ -162,7 +158,7 @@ func (b *Box) Dial(source, target string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return greet(conn, target)
+	return greet(conn)
 }
 
 // DialLocal opens a session as a program on the mail server's own host does.
@@ -172,57 +168,15 @@ func (b *Box) DialLocal() (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return greet(conn, target)
+	return greet(conn)
 }
 
-func greet(conn net.Conn, target string) (c *Client, err error) {
-	c = &Client{conn: conn, r: bufio.NewReader(conn)}
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	if err = c.expect("220"); err == nil {
-		err = c.Command("EHLO client.example.com", "250")
-	}
+func greet(conn net.Conn) (*Client, error) {
+	s, err := lab.Greet(conn, "client.example.com")
 	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("greet %s: %w", target, err)
+		return nil, err
 	}
-	return c, nil
-}
-
-// Command sends one line and expects a reply code.
-func (c *Client) Command(line, code string) error {
-	_ = c.conn.SetDeadline(time.Now().Add(time.Minute))
-	if _, err := c.conn.Write([]byte(line + "\r\n")); err != nil {
-		return err
-	}
-	return c.expect(code)
-}
-
-func (c *Client) expect(code string) error {
-	for {
-		line, err := c.r.ReadString('\n')
-		if err != nil {
-			return err
-		}
-		if len(line) > 3 && line[3] == '-' {
-			continue
-		}
-		if !strings.HasPrefix(line, code) {
-			return refusal(strings.TrimSpace(line))
-		}
-		return nil
-	}
-}
-
-// SendText transmits one message as it stands; no line of it may be a dot.
-func (c *Client) SendText(from, to string, text []byte) error {
-	for _, step := range []struct{ line, code string }{
-		{"MAIL FROM:<" + from + ">", "250"}, {"RCPT TO:<" + to + ">", "250"}, {"DATA", "354"}, {string(text) + ".", "250"},
-	} {
-		if err := c.Command(step.line, step.code); err != nil {
-			return err
-		}
-	}
-	return nil
+	return &Client{Session: s}, nil
 }
 
 // Send transmits one message.
@@ -247,12 +201,3 @@ func (c *Client) Send(l Letter) error {
 	body := strings.Repeat(strings.Repeat("x", 70)+"\r\n", size/72+1)
 	return c.Command("From: <"+l.From+">\r\nSubject: load\r\n\r\n"+body+".", "250")
 }
-
-// Quit ends the session politely.
-func (c *Client) Quit() {
-	_ = c.Command("QUIT", "221")
-	c.Close()
-}
-
-// Close breaks the session off.
-func (c *Client) Close() { _ = c.conn.Close() }

@@ -3,23 +3,33 @@
 package world
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"sync"
-	"time"
+
+	lab "github.com/mtawatch/mtawatch/internal/lab/world"
 )
 
-// mailHost is one remote host. Its counts may be read, and its manner
-// changed, while it serves.
+// mailHost is one remote host, on its address.
 type mailHost struct {
 	Behaviour
-	box *Box
+	*lab.Host
 
 	mu       sync.Mutex
 	listener net.Listener // nil while it refuses
-	manner   Manner
-	accepted int
-	first    map[string]time.Time // greylisting: when a sender-recipient pair was first seen
+}
+
+func newMailHost(b *Box, v Behaviour) *mailHost {
+	h := &mailHost{Behaviour: v}
+	h.Host = lab.NewHost("mx."+v.Domain(), v.Manner, "mta.example.com", func(context.Context) (*lab.Session, error) {
+		c, err := b.Dial(v.Address, MTAAddress+":25")
+		if err != nil {
+			return nil, err
+		}
+		return c.Session, nil
+	})
+	return h
 }
 
 // open listens; call it on the outside.
@@ -50,14 +60,8 @@ func (h *mailHost) serve(l net.Listener) {
 		if err != nil {
 			return
 		}
-		go h.session(c)
+		go h.Serve(context.Background(), c)
 	}
-}
-
-func (h *mailHost) mannerNow() Manner {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.manner
 }
 
 // host finds a mail host by the name of its behaviour.
@@ -78,9 +82,7 @@ func (r *Remote) Change(m Manner, names ...string) error {
 		if err != nil {
 			return err
 		}
-		h.mu.Lock()
-		h.manner = m
-		h.mu.Unlock()
+		h.Set(m)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package world
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -45,7 +46,7 @@ type Postfix struct {
 
 // Postfix makes an instance and starts it.
 func (b *Box) Postfix(c PostfixConfig) (*Postfix, error) {
-	p := &Postfix{Name: or(c.Name, "postfix")}
+	p := &Postfix{Name: cmp.Or(c.Name, "postfix")}
 	root, err := b.TempDir(p.Name)
 	if err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func (p *Postfix) mainLines(data, logs string, c PostfixConfig) []string {
 		lines = append(lines, "syslog_name = "+p.Name)
 	}
 	if !c.Syslog {
-		p.Log = or(c.Log, filepath.Join(logs, "mail.log"))
+		p.Log = cmp.Or(c.Log, filepath.Join(logs, "mail.log"))
 		lines = append(lines, "maillog_file = "+p.Log, "maillog_file_prefixes = "+filepath.Dir(p.Log))
 	}
 	if c.FastRetry {
@@ -180,7 +181,7 @@ func masterLines(c PostfixConfig) ([]string, error) {
 		ports = []string{"smtp"}
 	}
 	for _, port := range ports {
-		lines = append(lines, port+" inet n - n - "+or(c.SMTPD, "-")+" smtpd")
+		lines = append(lines, port+" inet n - n - "+cmp.Or(c.SMTPD, "-")+" smtpd")
 	}
 	if !postlog {
 		lines = append(lines, "postlog unix-dgram n - n - 1 postlogd")

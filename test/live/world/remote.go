@@ -7,6 +7,8 @@ import (
 	"net"
 	"os/exec"
 	"time"
+
+	lab "github.com/mtawatch/mtawatch/internal/lab/world"
 )
 
 // Behaviour is how a remote mail host answers. Its mail domain is
@@ -20,16 +22,10 @@ type Behaviour struct {
 	Manner
 }
 
-// Manner is what a mail host says and does. The zero value takes every
-// message at once.
-type Manner struct {
-	Greet, Mail, RCPT, Data, EOM string        // replies in place of the usual ones
-	Grey                         time.Duration // RCPT is the reply until a pair of sender and recipient is this old
-	Slow                         time.Duration // before each reply
-	Stall                        bool          // never say a word
-	DropAtData                   bool          // break off at DATA
-	Forward                      string        // send what was taken on to the mail server, for the same user in this domain
-}
+// Manner is what a mail host says and does, the same as of the practice MTA's
+// remote sites. What their ports do is not in it here (Closed, Deaf, Gone): see
+// Refuse and Silence.
+type Manner = lab.Manner
 
 // Behaviours lists the remote hosts of the world. Each call gives a fresh
 // list, which a caller may change before Remote takes it.
@@ -38,17 +34,17 @@ func Behaviours() []Behaviour {
 		{Name: "ok", Address: "10.77.1.10", Status: "sent"},
 		{Name: "refused", Address: "10.77.1.11", Status: "deferred", Cause: "connect-refused"},
 		{Name: "timeout", Address: "10.77.1.12", Status: "deferred", Cause: "connect-timeout"},
-		{Name: "temp", Address: "10.77.1.13", Status: "deferred", Cause: "remote-unavailable", Manner: Manner{RCPT: "451 4.3.0 Temporary system failure, please try later"}},
-		{Name: "perm", Address: "10.77.1.14", Status: "bounced", Cause: "unknown-user", Manner: Manner{RCPT: "550 5.1.1 User unknown"}},
-		{Name: "grey", Address: "10.77.1.15", Status: "sent", Cause: "greylisted", Manner: Manner{RCPT: "450 4.7.1 Greylisted, please try again later", Grey: 5 * time.Second}},
+		{Name: "temp", Address: "10.77.1.13", Status: "deferred", Cause: "remote-unavailable", Manner: Manner{Rcpt: "451 4.3.0 Temporary system failure, please try later"}},
+		{Name: "perm", Address: "10.77.1.14", Status: "bounced", Cause: "unknown-user", Manner: Manner{Rcpt: "550 5.1.1 User unknown"}},
+		{Name: "grey", Address: "10.77.1.15", Status: "sent", Cause: "greylisted", Manner: Manner{Rcpt: "450 4.7.1 Greylisted, please try again later", Grey: 5 * time.Second}},
 		{Name: "c421", Address: "10.77.1.16", Status: "deferred", Cause: "remote-unavailable", Manner: Manner{Greet: "421 4.3.2 Service not available, closing transmission channel"}},
 		{Name: "slow", Address: "10.77.1.17", Status: "sent", Manner: Manner{Slow: 400 * time.Millisecond}},
-		{Name: "drop", Address: "10.77.1.18", Status: "deferred", Cause: "connection-lost", Manner: Manner{DropAtData: true}},
-		{Name: "full", Address: "10.77.1.19", Status: "deferred", Cause: "mailbox-full", Manner: Manner{RCPT: "452 4.2.2 Mailbox full"}},
-		{Name: "spam", Address: "10.77.1.20", Status: "bounced", Cause: "content", Manner: Manner{EOM: "554 5.7.1 Message rejected as spam by content filter"}},
+		{Name: "drop", Address: "10.77.1.18", Status: "deferred", Cause: "connection-lost", Manner: Manner{Drop: true}},
+		{Name: "full", Address: "10.77.1.19", Status: "deferred", Cause: "mailbox-full", Manner: Manner{Rcpt: "452 4.2.2 Mailbox full"}},
+		{Name: "spam", Address: "10.77.1.20", Status: "bounced", Cause: "content", Manner: Manner{End: "554 5.7.1 Message rejected as spam by content filter"}},
 		{Name: "nx", Status: "bounced", Cause: "no-such-domain"},
 		{Name: "dead", Status: "deferred", Cause: "dns-failure"},
-		{Name: "stall", Address: "10.77.1.21", Status: "deferred", Cause: "reply-timeout", Manner: Manner{Stall: true}},
+		{Name: "stall", Address: "10.77.1.21", Status: "deferred", Cause: "reply-timeout", Manner: Manner{Mute: true}},
 	}
 }
 
@@ -94,7 +90,7 @@ func (r *Remote) start(list []Behaviour) error {
 		if v.Name == "refused" || v.Name == "timeout" {
 			continue
 		}
-		h := &mailHost{Behaviour: v, box: r.box, manner: v.Manner, first: map[string]time.Time{}}
+		h := newMailHost(r.box, v)
 		if err := h.open(); err != nil {
 			return err
 		}
@@ -142,9 +138,7 @@ func (r *Remote) waitDNS() error {
 func (r *Remote) Accepted() map[string]int {
 	n := map[string]int{}
 	for _, h := range r.hosts {
-		h.mu.Lock()
-		n[h.Name] = h.accepted
-		h.mu.Unlock()
+		n[h.Name] = h.Accepted()
 	}
 	return n
 }

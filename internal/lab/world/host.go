@@ -2,20 +2,66 @@ package world
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"time"
 )
 
-// sessionTime bounds one session of a remote site.
+// Host is what a remote mail host says and remembers, whatever it listens on.
+// Its manner may be changed while it serves.
+type Host struct {
+	name string
+	mta  string
+	dial func(ctx context.Context) (*Session, error)
+
+	mu       sync.Mutex
+	manner   Manner
+	accepted int
+	first    map[string]time.Time // greylisting: when a pair of sender and recipient was first seen
+	minute   time.Time            // in which taken were taken
+	taken    int
+	forwards sync.WaitGroup
+}
+
+// NewHost makes a host of a name. It forwards by what dial opens: sessions
+// with the MTA, whose own name is mta.
+func NewHost(name string, m Manner, mta string, dial func(ctx context.Context) (*Session, error)) *Host {
+	return &Host{name: name, mta: mta, dial: dial, manner: m}
+}
+
+// Set gives the host another manner, from the next session on.
+func (h *Host) Set(m Manner) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.manner = m
+	h.first = nil
+}
+
+// Accepted gives how many messages the host has taken.
+func (h *Host) Accepted() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.accepted
+}
+
+func (h *Host) mannerNow() Manner {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.manner.Now(time.Now())
+}
+
+// sessionTime bounds one session of a remote host.
 const sessionTime = 10 * time.Minute
 
-// session speaks the server's side of SMTP (RFC 5321) as the manner says.
-func (r *remote) session(ctx context.Context, c net.Conn) {
+// Serve speaks the server's side of SMTP (RFC 5321) as the manner says, until
+// the session ends, and closes c. What a mailbox forwards goes on until ctx ends.
+func (h *Host) Serve(ctx context.Context, c net.Conn) {
 	defer c.Close()
-	m := r.mannerNow()
+	m := h.mannerNow()
 	_ = c.SetDeadline(time.Now().Add(sessionTime))
 	in := bufio.NewReader(c)
 	say := func(text string) bool {
@@ -31,7 +77,7 @@ func (r *remote) session(ctx context.Context, c net.Conn) {
 		say(m.Greet)
 		return
 	}
-	if !say("220 mx." + r.site.Domain() + " ESMTP") {
+	if !say("220 " + h.name + " ESMTP") {
 		return
 	}
 	var e envelope
@@ -44,16 +90,19 @@ func (r *remote) session(ctx context.Context, c net.Conn) {
 		reply := "250 2.0.0 Ok"
 		switch verb {
 		case "EHLO":
-			reply = "250-mx." + r.site.Domain() + "\r\n250-PIPELINING\r\n250-SIZE 50000000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 DSN"
+			reply = "250-" + h.name + "\r\n250-PIPELINING\r\n250-SIZE 50000000\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 DSN"
 		case "MAIL":
 			e = envelope{from: address(line)}
-			reply = or(m.Mail, "250 2.1.0 Ok")
+			reply = cmp.Or(m.Mail, "250 2.1.0 Ok")
 		case "RCPT":
-			if reply = r.recipient(&m, e.from, address(line), time.Now()); reply[0] == '2' {
+			if reply = h.recipient(&m, e.from, address(line), time.Now()); reply[0] == '2' {
 				e.to = append(e.to, address(line))
 			}
 		case "DATA":
-			if reply = r.data(ctx, &m, &e, in, say); reply == "" {
+			if m.Drop {
+				return
+			}
+			if reply = h.data(ctx, &m, &e, in, say); reply == "" {
 				return
 			}
 		case "QUIT":
@@ -73,7 +122,7 @@ type envelope struct {
 }
 
 // data answers DATA, and takes the message when it may come. "" ends the session.
-func (r *remote) data(ctx context.Context, m *Manner, e *envelope, in *bufio.Reader, say func(string) bool) string {
+func (h *Host) data(ctx context.Context, m *Manner, e *envelope, in *bufio.Reader, say func(string) bool) string {
 	switch {
 	case len(e.to) == 0:
 		return "554 5.5.1 Error: no valid recipients"
@@ -90,17 +139,20 @@ func (r *remote) data(ctx context.Context, m *Manner, e *envelope, in *bufio.Rea
 	if m.End != "" {
 		return m.End
 	}
-	r.mu.Lock()
-	r.accepted++
-	r.mu.Unlock()
+	h.mu.Lock()
+	h.accepted++
+	h.mu.Unlock()
 	if m.Forward != "" {
 		from, to := e.from, e.to[0]
-		r.sessions.Go(func() { r.sendOn(ctx, from, to, m.Forward, text) })
+		h.forwards.Go(func() { h.sendOn(ctx, from, to, m.Forward, text) })
 	}
 	return "250 2.0.0 Ok: queued"
 }
 
-// maxKept bounds what a site keeps of a message, in bytes.
+// maxPairs bounds what greylisting remembers.
+const maxPairs = 4096
+
+// maxKept bounds what a host keeps of a message, in bytes.
 const maxKept = 64 << 10
 
 // readMessage gives a message without the final dot, cut after maxKept.
@@ -124,50 +176,50 @@ const unknownUser = "nobody"
 
 // recipient answers one RCPT. A greylisting site refuses a pair until it is
 // old enough; a throttling one takes so many messages in a minute.
-func (r *remote) recipient(m *Manner, from, to string, now time.Time) string {
+func (h *Host) recipient(m *Manner, from, to string, now time.Time) string {
 	const yes = "250 2.1.5 Ok"
 	if strings.HasPrefix(to, unknownUser) {
 		return replyUnknown
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	switch {
 	case m.Grey > 0:
-		if r.first == nil || len(r.first) >= maxPairs {
-			r.first = make(map[string]time.Time)
+		if h.first == nil || len(h.first) >= maxPairs {
+			h.first = make(map[string]time.Time)
 		}
 		pair := from + " " + to
-		seen, known := r.first[pair]
+		seen, known := h.first[pair]
 		if !known {
-			r.first[pair] = now
+			h.first[pair] = now
 		}
 		if !known || now.Sub(seen) < m.Grey {
 			return m.Rcpt
 		}
 		return yes
 	case m.PerMin > 0:
-		if start := now.Truncate(time.Minute); !start.Equal(r.minute) {
-			r.minute, r.taken = start, 0
+		if start := now.Truncate(time.Minute); !start.Equal(h.minute) {
+			h.minute, h.taken = start, 0
 		}
-		if r.taken++; r.taken > m.PerMin {
+		if h.taken++; h.taken > m.PerMin {
 			return m.Rcpt
 		}
 		return yes
 	}
-	return or(m.Rcpt, yes)
+	return cmp.Or(m.Rcpt, yes)
 }
 
 // sendOn does what a forwarding mailbox does: the message comes back to the
 // MTA half a second later, for the same user elsewhere.
-func (r *remote) sendOn(ctx context.Context, from, to, domain string, text []byte) {
+func (h *Host) sendOn(ctx context.Context, from, to, domain string, text []byte) {
 	pause(ctx, 500*time.Millisecond)
 	user, _, _ := strings.Cut(to, "@")
-	c, err := r.world.Dial(ctx, Client{Source: r.site.address, Submit: true, User: r.world.forwarder()})
+	c, err := h.dial(ctx)
 	if err != nil {
 		return
 	}
 	defer c.Quit()
-	text = append([]byte("Received: from "+r.world.cfg.Host+" by mx."+r.site.Domain()+"; "+time.Now().Format(time.RFC1123Z)+"\r\n"), text...)
+	text = append([]byte("Received: from "+h.mta+" by "+h.name+"; "+time.Now().Format(time.RFC1123Z)+"\r\n"), text...)
 	_ = c.SendText(from, []string{user + "@" + domain}, text)
 }
 
@@ -176,13 +228,6 @@ func address(line string) string {
 	_, a, _ := strings.Cut(line, "<")
 	a, _, _ = strings.Cut(a, ">")
 	return a
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // pause waits, or until ctx ends.
