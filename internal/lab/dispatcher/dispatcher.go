@@ -200,6 +200,10 @@ func (d *Dispatcher) apply(s *site.Site) error {
 // listen opens the ports of a service that are not open, and closes those that
 // it has no more.
 func (d *Dispatcher) listen(v *service, conf site.Service) error {
+	// No client is asked whether it is still there: a session ends by its own word or
+	// its own timeouts. Package net would ask every 15 s, and the kernel then take back
+	// what a hanging server process never closes.
+	patient := net.ListenConfig{KeepAlive: -1}
 	var errs []error
 	wanted := map[string]bool{}
 	for _, port := range conf.Ports {
@@ -207,7 +211,7 @@ func (d *Dispatcher) listen(v *service, conf site.Service) error {
 		wanted[address] = true
 		l := v.listeners[address]
 		if l == nil {
-			made, err := net.Listen("tcp", address)
+			made, err := patient.Listen(context.Background(), "tcp", address)
 			if errors.Is(err, syscall.EADDRINUSE) {
 				err = fmt.Errorf("%w: is another dispatcher running?", err)
 			}

@@ -187,6 +187,31 @@ func (k *talk) quit() error {
 	return nil
 }
 
+// TestSessionIsNotProbed: the kernel does not ask a client of its own accord, so
+// that what a hanging worker never closes stays.
+func TestSessionIsNotProbed(t *testing.T) {
+	r := start(t, site.Service{MinProcs: 1, MaxProcs: 1, MaxConns: 2})
+	k, err := dial(r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	port := func(a net.Addr) string { return fmt.Sprintf(":%04X", a.(*net.TCPAddr).Port) }
+	waitFor(t, "a session without a timer", func() bool {
+		b, err := os.ReadFile("/proc/net/tcp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) { // proc(5): sl local remote st queues timer
+			f := strings.Fields(line)
+			if len(f) > 5 && strings.HasSuffix(f[1], port(k.RemoteAddr())) && strings.HasSuffix(f[2], port(k.LocalAddr())) {
+				return strings.HasPrefix(f[5], "00:")
+			}
+		}
+		return false
+	})
+}
+
 // TestLives lets many sessions meet workers with short lives.
 func TestLives(t *testing.T) {
 	r := start(t, site.Service{MinProcs: 1, MaxProcs: 3, MinConns: 2, MaxConns: 8, MaxLifeTime: time.Second, MaxLifeConns: 20, MaxShutdown: 2})

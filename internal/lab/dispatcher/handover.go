@@ -138,7 +138,14 @@ func received(oob []byte) (net.Conn, error) {
 	}
 	f := os.NewFile(uintptr(fds[0]), "client")
 	defer f.Close()
-	return net.FileConn(f)
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	if client, ok := c.(*net.TCPConn); ok {
+		_ = client.SetKeepAlive(false) // package net has turned it on; see listen
+	}
+	return c, nil
 }
 
 // ended tells the dispatcher, who may be gone.
