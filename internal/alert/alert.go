@@ -16,6 +16,10 @@
 //     told; nor is its end. It can raise the cause's severity, never lower it.
 //   - What began before its cause ended is no news while the backlog is
 //     worked off: it opens by itself only when it outlasts that, or is critical.
+//   - What Stays does not pass with its cause: when that one is resolved, it
+//     opens by itself in the same step.
+//   - While a finding is away and its Clear runs, it says what was seen
+//     instead, where Config.Over knows; resolved, it says again what was wrong.
 //   - A severity rises at once. It falls when it has been less for a time,
 //     and once only: what rose again stays up to the end.
 //
@@ -52,9 +56,13 @@ type Change struct {
 	Finding mta.Finding `json:"finding"`
 }
 
-// Config sets up a Book. Zero values: 1,000 past findings are kept.
+// Config sets up a Book. Zero values: 1,000 past findings are kept, and an
+// open finding says the same until it is resolved.
 type Config struct {
 	Past int
+	// Over is asked in each step in which an open finding, or a consequence of one, is
+	// away. It may rewrite its copy to what was seen instead, and then gives true.
+	Over func(*mta.Finding) bool
 }
 
 // The times by which a Book judges. They are not settings: rules say what
@@ -86,6 +94,7 @@ const never = time.Duration(-1)
 // uses it. What it hands out is not changed later and must not be changed.
 type Book struct {
 	past int
+	over func(*mta.Finding) bool
 
 	now   time.Time     // of the last step
 	clock time.Duration // what was measured along the steps
@@ -117,7 +126,7 @@ func New(cfg Config) *Book {
 	if cfg.Past <= 0 {
 		cfg.Past = 1000
 	}
-	return &Book{past: cfg.Past, byKey: make(map[key]*entry), dirty: make(map[string]bool)}
+	return &Book{past: cfg.Past, over: cfg.Over, byKey: make(map[key]*entry), dirty: make(map[string]bool)}
 }
 
 // Step takes the candidates of one step and gives what changed, ends first.
@@ -154,7 +163,7 @@ func (b *Book) Open() []mta.Finding {
 	if b.open == nil {
 		b.open = make([]mta.Finding, 0, len(b.incidents))
 		for _, in := range b.incidents {
-			b.open = append(b.open, in.finding)
+			b.open = append(b.open, in.told())
 		}
 		slices.SortStableFunc(b.open, func(x, y mta.Finding) int {
 			return cmp.Or(cmp.Compare(y.Severity, x.Severity), x.Since.Compare(y.Since), strings.Compare(x.ID, y.ID))

@@ -17,9 +17,10 @@ type entry struct {
 	firstAt  time.Time
 	gone     time.Duration // it went away; never while it is there
 	goneAt   time.Time
-	in       *incident // that it leads or is folded into; nil: it waits
-	restored bool      // loaded, and not seen since
-	saved    string    // the key of its record while it waits; "" for none
+	in       *incident    // that it leads or is folded into; nil: it waits
+	restored bool         // loaded, and not seen since
+	saved    string       // the key of its record while it waits; "" for none
+	over     *mta.Finding // what is told of it while it is away; nil: what was told before
 	dropped  bool
 }
 
@@ -72,6 +73,9 @@ func (b *Book) take(c *diagnose.Candidate) {
 	e.cand.Severity = severity(c.Severity)
 	e.cand.Need, e.cand.Clear = max(c.Need, 0), max(c.Clear, 0)
 	e.present, e.restored, e.gone = true, false, never
+	if e.over != nil {
+		e.over, b.open = nil, nil
+	}
 	if e.in == nil && e.saved == "" && c.Need >= keepNeed {
 		b.savePending(e)
 	}

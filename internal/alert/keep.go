@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -21,9 +22,10 @@ func (b *Book) keep() {
 		} else {
 			in.reason = never
 		}
-		if in.lead.present && b.clock-in.explained >= refresh {
+		if in.lead.present && (b.clock-in.explained >= refresh || in.lead.cand.State != in.state) {
 			b.renew(in, false)
 		}
+		b.lookAway(in)
 		if in.stale {
 			in.finding.Folded = b.list(in, time.Time{})
 			in.stale = false
@@ -31,7 +33,7 @@ func (b *Book) keep() {
 			b.open = nil
 		}
 		if in.news != "" {
-			b.changes = append(b.changes, Change{in.news, b.now, in.finding})
+			b.changes = append(b.changes, Change{in.news, b.now, in.told()})
 			in.news = ""
 		}
 	}
@@ -89,8 +91,48 @@ func (b *Book) renew(in *incident, reason bool) {
 		return
 	}
 	f := b.explain(in.lead)
+	in.state = in.lead.cand.State
 	f.ID, f.Severity, f.Since, f.Noticed, f.Folded = old.ID, old.Severity, old.Since, old.Noticed, old.Folded
 	in.finding, in.reason, in.stale = f, never, true
+}
+
+// lookAway asks what was seen instead of what is away and not ended yet. What
+// was seen last is told until that is back.
+func (b *Book) lookAway(in *incident) {
+	look := func(e *entry, f *mta.Finding) {
+		if b.over == nil || e.present {
+			return
+		}
+		if instead := *f; b.over(&instead) {
+			e.over, b.open = &instead, nil
+		}
+	}
+	look(in.lead, &in.finding)
+	for i := range in.folded {
+		if c := &in.folded[i]; c.entry != nil {
+			look(c.entry, &c.finding)
+		}
+	}
+}
+
+// told is an incident's finding as people are told it now.
+func (in *incident) told() mta.Finding {
+	f := in.finding
+	f.Folded = slices.Clone(f.Folded)
+	for i := range min(len(f.Folded), len(in.folded)) {
+		if e := in.folded[i].entry; e != nil && e.over != nil {
+			f.Folded[i] = e.instead(f.Folded[i])
+		}
+	}
+	return in.lead.instead(f)
+}
+
+// instead puts the words of what was seen instead in the place of a finding's own.
+func (e *entry) instead(f mta.Finding) mta.Finding {
+	if o := e.over; o != nil {
+		f.Title, f.Cause, f.Evidence, f.RuledOut, f.Advice, f.Avoid = o.Title, o.Cause, o.Evidence, o.RuledOut, o.Advice, o.Avoid
+	}
+	return f
 }
 
 // list gives the consequences of an incident; with an end, those that had

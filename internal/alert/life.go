@@ -21,6 +21,7 @@ type incident struct {
 	fell      bool          // the severity has been lowered before
 	reason    time.Duration // since the Reason is another than told; never
 	news      ChangeKind    // of this step
+	state     string        // the lead's State when it was explained last
 	stale     bool          // the finding is to be put together anew
 }
 
@@ -73,7 +74,8 @@ func (b *Book) heir(in *incident) *entry {
 }
 
 // resolve ends an incident. Consequences that are still there must hold for
-// their Need once more and outlast the aftermath, and then open by themselves.
+// their Need once more and outlast the aftermath, and then open by themselves;
+// those that stay need neither.
 func (b *Book) resolve(in *incident) {
 	f := in.finding
 	f.End = in.lead.goneAt
@@ -98,7 +100,7 @@ func (b *Book) resolve(in *incident) {
 // was put off is tried again for an hour, and long windows still hold the failures.
 // What is critical is told: the incident may have been the wrong reading of it.
 func (b *Book) echo(e *entry) bool {
-	if e.cand.Severity >= mta.SeverityCritical {
+	if e.cand.Severity >= mta.SeverityCritical || e.cand.Stays {
 		return false
 	}
 	lasts := aftermath
@@ -125,9 +127,12 @@ func causes(f *mta.Finding, e *entry) bool {
 		})
 }
 
-// release lets an entry of an incident wait once more.
+// release lets an entry of an incident wait once more, but for what stays.
 func (b *Book) release(e *entry) {
-	e.in, e.first, e.firstAt = nil, b.clock, b.now
+	e.in = nil
+	if !e.cand.Stays {
+		e.first, e.firstAt = b.clock, b.now
+	}
 	if !e.present {
 		b.drop(e)
 	}
@@ -281,7 +286,7 @@ func (b *Book) begin(e *entry) {
 	f := b.explain(e)
 	f.Noticed = b.now
 	f.ID = b.newID(e)
-	in := &incident{finding: f, lead: e, explained: b.clock, lower: never, reason: never, news: Opened, stale: true}
+	in := &incident{finding: f, lead: e, state: e.cand.State, explained: b.clock, lower: never, reason: never, news: Opened, stale: true}
 	b.incidents = append(b.incidents, in)
 	b.own(in, e)
 }
@@ -324,7 +329,7 @@ func (b *Book) turn(in *incident, e *entry) {
 	f.ID, f.Noticed = in.finding.ID, in.finding.Noticed
 	f.Severity = max(f.Severity, in.finding.Severity) // it falls only after Clear
 	f.Since = earlier(f.Since, f.Noticed)
-	in.finding, in.lead, in.explained, in.stale = f, e, b.clock, true
+	in.finding, in.lead, in.state, in.explained, in.stale = f, e, e.cand.State, b.clock, true
 	in.reason = never
 	if in.news == "" {
 		in.news = Changed

@@ -125,6 +125,12 @@ type Candidate struct {
 	// Of one family only the strongest is told, by Rank; of equals the one that is open already.
 	Family string
 	Rank   Rank
+	// State is what is said of it in a word, where a code stands for several: when it
+	// changes while the finding is open the words are made anew at once.
+	State string
+	// Stays says that it does not pass with its cause. It is folded all the same; when
+	// the cause is closed it stands up at once, and is not taken for what is left of it.
+	Stays bool
 	// Explains are the codes that may be folded into this one, of those that depend
 	// on its code; nil: all of them. A code may stand for more than one thing.
 	Explains []mta.FindingCode
@@ -149,4 +155,8 @@ const (
 type Rule struct {
 	Codes []mta.FindingCode // that it may report
 	Judge func(*Case) []Candidate
+	// Over rewrites a finding that is open still, though the rule does not report it
+	// any more: what was seen instead. false: nothing was seen that speaks against it.
+	// nil: its words stand until it is closed.
+	Over func(*Case, *mta.Finding) bool
 }

@@ -163,6 +163,7 @@ func channelStopped(c *Case, in *Instance, q *Queue, stop *mta.Condition) Candid
 	k := ofChannel(in, q)
 	k.Rank, k.Need, k.Confidence = RankDirect, 0, 0.98
 	k.Clear = time.Minute
+	k.Stays = true // no other's end starts it
 	k.Since = sinceOr(stop.Since, c.Now)
 	k.Severity = mta.SeverityInfo
 	switch {

@@ -26,8 +26,9 @@ func closeWaitRule() Rule {
 
 func closeWait(c *Case, p *Port) (Candidate, bool) {
 	g := p.States["close-wait"]
+	stopped := serversStopped(c, p)
 	n, ok := g.Value()
-	if !ok || n < 10 || !piling(g, n) {
+	if !ok || n < 10 || !stopped && !piling(g, n) {
 		return Candidate{}, false
 	}
 	open, _ := connected(p)
@@ -54,7 +55,12 @@ func closeWait(c *Case, p *Port) (Candidate, bool) {
 	k.Since = sinceOr(g.Since(g.Up()), c.Now)
 	k.Score = score(g.Up())
 	// Clients also leave when a server is overrun, or sits in a filter, a lookup, a full disk.
+	// They let go when that is over: who still does not then is at fault.
 	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown, mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingOwnDNSDead, mta.FindingOwnResourceFailing}
+	k.Stays = true
+	if stopped { // it was seen why: a minute of waiting proves no more
+		k.Rank, k.Need, k.State, k.DependsOn = RankDirect, twice, "stopped", k.DependsOn[:1]
+	}
 	k.Title = amountOf(n, "connection") + " to port " + p.Port + " left by the client and never closed by us"
 	k.Cause = "server processes do not notice that their client is gone: they hang (in a filter, a lookup, the disk), are stopped, or have a fault."
 	text := amountOf(n, "connection") + " in CLOSE_WAIT"
@@ -70,6 +76,12 @@ func closeWait(c *Case, p *Port) (Candidate, bool) {
 	}
 	k.Explain = func(m *mta.Finding) { explainCloseWait(c, p, m) }
 	return k, true
+}
+
+// serversStopped reports whether server processes are stopped by a signal.
+func serversStopped(c *Case, p *Port) bool {
+	list, _ := stuckProcesses(c.Facts.Processes(p.Instance), mta.RoleSMTPServer)
+	return len(list) > 0 && list[0].State == "T"
 }
 
 // piling reports whether a level stays or grows: it is not let down within

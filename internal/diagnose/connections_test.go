@@ -147,7 +147,7 @@ func TestCloseWait(t *testing.T) {
 	grow := func(w *world) { w.v.closeWait = min(60, float64(w.second)/5); w.v.current = 12 + w.v.closeWait }
 	play(t, []scene{
 		{name: "a leak", change: grow, want: []string{"close-wait-leak warning"}, titles: []string{"in CLOSE_WAIT", "mail still comes in", "kill PID"}},
-		{name: "at once, by stopped servers", facts: &live{procs: []mta.RoleProcess{process(11, mta.RoleSMTPServer, "smtpd", "T", time.Minute)}},
+		{name: "at once, by stopped servers", lasts: 40 * time.Second, facts: &live{procs: []mta.RoleProcess{process(11, mta.RoleSMTPServer, "smtpd", "T", time.Minute)}},
 			change: func(w *world) { w.v.closeWait, w.v.current = 40, 52 }, want: []string{"close-wait-leak warning"}, titles: []string{"smtpd 11", "kill -CONT 11"}},
 		{name: "young: a leak", young: true, change: grow, want: []string{"close-wait-leak warning"}},
 		{name: "few of very many", change: func(w *world) { w.v.closeWait, w.v.current = float64(min(30, w.second/5)), 3000 }},

@@ -35,9 +35,9 @@ func lookEnded(c *Case, in *Instance, d *Daemon, role mta.Role) ended {
 		exit.Text = "" // it tells of another program's end
 	}
 	n, known := d.Count.Value()
+	own, _ := living(c.Facts.Processes(in.Name), role)
 	fresh := !exit.Time.IsZero() && !exit.Time.After(c.Now) && c.Now.Sub(exit.Time) <= freshExit
 	if fresh && exit.Time.After(d.Started) || !exit.Time.IsZero() && known && n == 0 && exit.Time.After(d.Started) {
-		own, _ := living(c.Facts.Processes(in.Name), role)
 		if len(own) == 0 {
 			e := ended{down: true, at: exit.Time, exit: exit}
 			if reloading(c, in.Name) && !violent(exit.Text) {
@@ -49,7 +49,7 @@ func lookEnded(c *Case, in *Instance, d *Daemon, role mta.Role) ended {
 	if fresh && violent(exit.Text) {
 		return ended{replaced: true, at: exit.Time, exit: exit}
 	}
-	if !known || n > 0 || !everRan(d, exit) && !half(in, d) {
+	if !known || n > 0 || len(own) > 0 || !everRan(d, exit) && !half(in, d) {
 		return ended{}
 	}
 	return ended{down: true, at: sinceOr(d.Count.Last(), c.Now), need: twice}

@@ -38,6 +38,8 @@ func TestDispatcherDown(t *testing.T) {
 		{name: "the process table is not known", change: func(w *world) { w.v.dispatchers, w.v.jobControllers = unknown, unknown }},
 		{name: "the port is refused", facts: &live{probe: mta.Probe{Name: "smtp", Target: "127.0.0.1:25", Text: "dial tcp 127.0.0.1:25: connect: connection refused"}},
 			change: func(w *world) { w.v.probe = 0 }, want: []string{"dispatcher-down critical"}, titles: []string{"connection refused"}},
+		{name: "the probe failed before it was started anew", facts: &live{probe: mta.Probe{Name: "smtp", Target: "127.0.0.1:25", Text: "dial tcp 127.0.0.1:25: connect: connection refused"},
+			procs: []mta.RoleProcess{process(200, mta.RoleDispatcher, "master", "S", -290*time.Second)}}, change: func(w *world) { w.v.probe = 0 }},
 		{name: "one probe fails", change: func(w *world) {
 			if w.v.probe = 1; w.second == 30 {
 				w.v.probe = 0
@@ -68,6 +70,7 @@ func TestJobControllerDown(t *testing.T) {
 			titles: []string{"qmgr 101", "SIGCONT"}},
 		{name: "it hangs, from series alone", change: stands, want: []string{"job-controller-down critical"},
 			titles: []string{"no delivery was tried", "the dispatcher runs", "the log is read up to now", "in the queue incoming"}},
+		{name: "the mail came in before it was started anew", facts: &live{procs: []mta.RoleProcess{process(201, mta.RoleJobController, "qmgr", "S", -280*time.Second)}}, change: stands},
 		{name: "young: it hangs", young: true, change: stands, want: []string{"job-controller-down critical"}},
 		{name: "it cannot start", facts: &live{warnings: []Warning{
 			said(0, "qmgr", mta.SeverityFatal, "bad numerical configuration: qmgr_message_active_limit = x"),
@@ -94,18 +97,24 @@ func TestEndCountsAtOnce(t *testing.T) {
 		text     string
 		procs    []mta.RoleProcess
 		warnings []Warning
+		gone     bool // in the series
 		told     bool
 		need     time.Duration
 	}{
 		{name: "gone", told: true, procs: both("S")[:1]},
 		{name: "killed and replaced", text: "process /usr/lib/postfix/sbin/qmgr pid 101 killed by signal 9", told: true, procs: both("S")},
 		{name: "replaced in order", procs: both("S")},
+		{name: "started again, which the series do not tell yet", gone: true, procs: both("S")},
 		{name: "another program was killed", text: "process /usr/lib/postfix/sbin/smtpd pid 7 killed by signal 11", procs: both("S")},
 		{name: "a reload", told: true, need: twice, procs: both("S")[:1], warnings: []Warning{said(0, "master", mta.SeverityWarning, "reload -- version 3.7.11, configuration /etc/postfix")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := settled(t, false)
-			w.run(time.Minute, func(*world) {})
+			w.run(time.Minute, func(w *world) {
+				if tt.gone {
+					w.v.jobControllers = 0
+				}
+			})
 			end := w.now.Add(3 * time.Second)
 			for i := range tt.warnings {
 				tt.warnings[i].Time = end

@@ -13,7 +13,9 @@ import (
 // dispatcherRule finds that nobody takes new connections: the dispatcher's
 // process is gone or stopped, its port does not answer, or it hangs.
 func dispatcherRule() Rule {
-	return eachInstance(atMostOne(dispatcherDown), mta.FindingDispatcherDown)
+	r := eachInstance(atMostOne(dispatcherDown), mta.FindingDispatcherDown)
+	r.Over = daemonBack(mta.RoleDispatcher)
+	return r
 }
 
 func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
@@ -30,11 +32,13 @@ func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
 	case e.down || e.replaced:
 		dispatcherEnded(c, in, e, &k)
 	case len(stuck) > 0 && stuck[0].State == "T":
-		k.Need, k.Confidence = twice, 0.99
+		k.Need, k.Confidence, k.State = twice, 0.99, "stopped"
 		k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " is stopped: no new connection is served"
 		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
 		k.Evidence = []mta.Evidence{fact(text)}
 		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
+	case aliveFor(c, in, &in.Dispatcher, mta.RoleDispatcher) < overLook:
+		return Candidate{}, false // what is read of the port may be from before its start
 	case portSilent(in, &k):
 	case dispatcherHangs(c, in, &k), portDumb(c, in, &k):
 		if len(stuck) > 0 {
@@ -48,10 +52,10 @@ func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
 }
 
 func dispatcherEnded(c *Case, in *Instance, e ended, k *Candidate) {
-	k.Need, k.Since = e.need, e.at
+	k.Need, k.Since, k.State = e.need, e.at, "down"
 	k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " is down: new SMTP connections are refused"
 	if e.replaced {
-		k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " died and was replaced"
+		k.State, k.Title = "replaced", theDaemon(c, in.Name, mta.RoleDispatcher)+" died and was replaced"
 	}
 	var texts []string
 	k.Cause, texts, k.Confidence = endCause(c, in, mta.RoleDispatcher, e)
@@ -123,7 +127,7 @@ func portSilent(in *Instance, k *Candidate) bool {
 		return false
 	}
 	where := "port " + strings.Join(closed, ", ")
-	k.Need, k.Confidence = 20*time.Second, 0.9
+	k.Need, k.Confidence, k.State = 20*time.Second, 0.9, "silent"
 	k.Evidence = append(k.Evidence, fact("no process listens on "+where+"; the socket table is read"))
 	k.Title = "nothing listens on " + where + whose(in.Name) + ": new SMTP connections are refused"
 	k.Cause = "the dispatcher is not there, or it does not listen any more (its configuration changed, or it could not bind the port)."
@@ -139,7 +143,7 @@ func portDumb(c *Case, in *Instance, k *Candidate) bool {
 	}
 	answer, _ := c.Facts.Probe(probe)
 	refused := strings.Contains(answer.Text, "refused")
-	k.Confidence, k.Since = 0.85, sinceOr(c.Probes[probe].Last(), c.Now)
+	k.Confidence, k.Since, k.State = 0.85, sinceOr(c.Probes[probe].Last(), c.Now), "dumb"
 	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingOwnDNSDead, mta.FindingOwnResourceFailing}
 	k.Title = "the SMTP port" + whose(in.Name) + " does not answer"
 	k.Cause = "a connection to the own port gets no greeting: the dispatcher hangs, or what a server does before it greets (a lookup, a filter) takes too long."
@@ -185,7 +189,7 @@ func dispatcherHangs(c *Case, in *Instance, k *Candidate) bool {
 	default:
 		return false
 	}
-	k.Rank = RankContradiction
+	k.Rank, k.State = RankContradiction, "hangs"
 	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingOwnDNSDead, mta.FindingOwnResourceFailing}
 	k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " hangs: " + amountOf(waiting, "connection") + " wait and nobody serves them"
 	k.Cause = "the dispatcher lives but starts no server for the clients that wait: it is stopped, stuck in the kernel, or the machine is out of a resource."

@@ -9,7 +9,9 @@ import (
 // jobControllerRule finds that nobody decides on deliveries: mail is taken
 // in and stays in the queue.
 func jobControllerRule() Rule {
-	return eachInstance(atMostOne(jobControllerDown), mta.FindingJobControllerDown)
+	r := eachInstance(atMostOne(jobControllerDown), mta.FindingJobControllerDown)
+	r.Over = daemonBack(mta.RoleJobController)
+	return r
 }
 
 func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
@@ -29,15 +31,15 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 	case e.down || e.replaced:
 		jobControllerEnded(c, in, e, &k)
 	case len(stuck) > 0 && stuck[0].State == "T":
-		k.Need, k.Confidence = twice, 0.99
+		k.Need, k.Confidence, k.State = twice, 0.99, "stopped"
 		k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " is stopped: no mail is delivered"
 		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
 		k.Evidence = []mta.Evidence{fact(text)}
 		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
 	default:
 		u, ok := untried(c, in)
-		if !ok {
-			return Candidate{}, false
+		if !ok || aliveFor(c, in, &in.JobController, mta.RoleJobController) < u.wait {
+			return Candidate{}, false // or it does not run for long enough to have left that mail
 		}
 		jobControllerHangs(c, in, u, &k)
 		if len(stuck) > 0 {
@@ -50,10 +52,10 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 }
 
 func jobControllerEnded(c *Case, in *Instance, e ended, k *Candidate) {
-	k.Need, k.Since = e.need, e.at
+	k.Need, k.Since, k.State = e.need, e.at, "down"
 	k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " is down: no mail is delivered"
 	if e.replaced {
-		k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " died and was replaced"
+		k.State, k.Title = "replaced", theDaemon(c, in.Name, mta.RoleJobController)+" died and was replaced"
 	}
 	var texts []string
 	k.Cause, texts, k.Confidence = endCause(c, in, mta.RoleJobController, e)
@@ -64,7 +66,7 @@ func jobControllerEnded(c *Case, in *Instance, e ended, k *Candidate) {
 }
 
 func jobControllerHangs(c *Case, in *Instance, u untriedMail, k *Candidate) {
-	k.Rank, k.Since, k.Confidence = RankContradiction, u.since, 0.9
+	k.Rank, k.Since, k.Confidence, k.State = RankContradiction, u.since, 0.9, "hangs"
 	k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " hangs: " + amountOf(u.count, "message") + " came in and no delivery was tried"
 	if n, ok := in.JobController.Count.Value(); ok && n == 0 {
 		k.Title = "no job controller" + whose(in.Name) + ": " + amountOf(u.count, "message") + " came in and no delivery was tried"

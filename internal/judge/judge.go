@@ -46,7 +46,22 @@ func New(cfg Config) *Engine {
 		cfg.Step = 10 * time.Second
 	}
 	set := detect.New(detect.Config{Location: cfg.Location, Step: cfg.Step})
-	return &Engine{set: set, book: alert.New(cfg.Alert), rules: diagnose.Rules(), model: newModel(set, cfg), begun: make(map[*detect.Signal]begun)}
+	e := &Engine{set: set, rules: diagnose.Rules(), model: newModel(set, cfg), begun: make(map[*detect.Signal]begun)}
+	if cfg.Alert.Over == nil {
+		cfg.Alert.Over = e.over
+	}
+	e.book = alert.New(cfg.Alert)
+	return e
+}
+
+// over asks the rule of an open finding what was seen instead of it.
+func (e *Engine) over(f *mta.Finding) bool {
+	for i := range e.rules {
+		if r := &e.rules[i]; r.Over != nil && slices.Contains(r.Codes, f.Code) {
+			return r.Over(&e.model.Case, f)
+		}
+	}
+	return false
 }
 
 // Step judges one moment. A reading that is not after the last is dropped;

@@ -92,6 +92,7 @@ func Run(ctx context.Context, l Live) error {
 	g.Go(func() error { return every(ctx, l.Belt.cfg.Interval, r.readMachine) })
 	g.Go(func() error { return every(ctx, l.Belt.cfg.Interval, r.tick) })
 	g.Go(func() error { return r.watchExits(ctx) })
+	g.Go(func() error { return every(ctx, missedEvery, r.lookForMissed) })
 	err := g.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -325,6 +326,21 @@ func (r *runner) lookAgain(ctx context.Context) {
 		r.readProcesses(ctx, r.Belt.Instances())
 		r.Belt.Glance(time.Now())
 	}
+}
+
+// missedEvery is how often a daemon that is missed is looked for: who has
+// started it again wants to see that it was seen.
+const missedEvery = 2 * time.Second
+
+func (r *runner) lookForMissed(ctx context.Context) error {
+	open, missing := r.Belt.missed()
+	if missing {
+		r.readProcesses(ctx, r.Belt.Instances())
+	}
+	if open {
+		r.Belt.Glance(time.Now())
+	}
+	return nil
 }
 
 // watchExits learns from the kernel when a dispatcher or job controller

@@ -79,6 +79,41 @@ func (b *Belt) Watched() []mta.RoleProcess {
 	return list
 }
 
+// missed reports whether it is an open finding that a daemon is down, and
+// whether one of that role is not seen to run.
+func (b *Belt) missed() (open, missing bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.judgement.engine == nil {
+		return false, false
+	}
+	look := func(f *mta.Finding) {
+		role := mta.RoleDispatcher
+		switch f.Code {
+		case mta.FindingJobControllerDown:
+			role = mta.RoleJobController
+		case mta.FindingDispatcherDown:
+		default:
+			return
+		}
+		if !f.End.IsZero() {
+			return // a consequence that is over
+		}
+		open = true
+		if v := b.procs[f.Instance]; v != nil && v.known {
+			n, _ := v.counts()
+			missing = missing || n[role] == 0
+		}
+	}
+	for _, f := range b.judgement.engine.Open() {
+		look(&f)
+		for i := range f.Folded {
+			look(&f.Folded[i])
+		}
+	}
+	return open, missing
+}
+
 // Exited takes word from the kernel that a process ended.
 func (b *Belt) Exited(pid int, at time.Time) {
 	b.mu.Lock()
