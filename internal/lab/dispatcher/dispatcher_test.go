@@ -197,7 +197,7 @@ func TestSessionIsNotProbed(t *testing.T) {
 	}
 	defer k.Close()
 	port := func(a net.Addr) string { return fmt.Sprintf(":%04X", a.(*net.TCPAddr).Port) }
-	waitFor(t, "a session without a timer", func() bool {
+	labtest.WaitFor(t, "a session without a timer", func() bool {
 		b, err := os.ReadFile("/proc/net/tcp")
 		if err != nil {
 			t.Fatal(err)
