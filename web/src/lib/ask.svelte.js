@@ -5,6 +5,7 @@ class Answer {
   data = $state.raw(null) // the last answer to this question
   error = $state.raw(null)
   loading = $state(true) // the first answer has not come
+  took = 0 // ms that the last one took
 }
 
 /**
@@ -14,32 +15,47 @@ class Answer {
  */
 export function ask(question, again = () => 0) {
   const answer = new Answer()
-  let last = ''
+  let key = ''
+  let stop = null // of the question that is under way
+  let more = false // it is to be put again when its answer has come
+
+  function put(q) {
+    const mine = (stop = new AbortController())
+    const begin = performance.now()
+    more = false
+    const over = (data, error) => {
+      if (mine !== stop) return
+      stop = null
+      answer.took = performance.now() - begin
+      if (!error) answer.data = data
+      answer.error = error
+      answer.loading = false
+      if (more) put(q)
+    }
+    get(q[0], q[1], mine.signal).then((data) => over(data, null), (error) => over(null, error))
+  }
+
   $effect(() => {
     again()
     const q = question()
     if (!q) return
-    const key = JSON.stringify(q)
-    if (key !== last) {
-      last = key
+    const k = JSON.stringify(q)
+    if (k === key && stop) {
+      more = true // to give up what is under way would, of a slow daemon, leave no answer ever
+      return
+    }
+    if (k !== key) {
+      key = k
+      stop?.abort()
       answer.loading = true
       answer.data = null
       answer.error = null
     }
-    const stop = new AbortController()
-    get(q[0], q[1], stop.signal).then(
-      (data) => {
-        answer.data = data
-        answer.error = null
-        answer.loading = false
-      },
-      (error) => {
-        if (error.name === 'AbortError') return
-        answer.error = error
-        answer.loading = false
-      },
-    )
-    return () => stop.abort()
+    put(q)
+  })
+  $effect(() => () => {
+    stop?.abort()
+    stop = null
   })
   return answer
 }

@@ -2,10 +2,21 @@
 // by asking every few seconds while they do not.
 import { get, post, send, ApiError } from './api.js'
 import { applyChange, isQuiet, order } from './findings.js'
+import { rank } from './words.js'
 
 const POLL = 5000 // while no events come
 const PATIENCE = 35000 // no event for this long, beyond the daemon's own interval, is a dead stream
 const RETRY_MAX = 15000
+
+const KEY = 'mtawatch-instance'
+
+function stored() {
+  try {
+    return sessionStorage.getItem(KEY) ?? ''
+  } catch {
+    return '' // storage may be forbidden
+  }
+}
 
 class Live {
   status = $state.raw(null) // view.Status
@@ -18,7 +29,7 @@ class Live {
   changes = $state(0) // grows with each change of a finding
   news = $state('') // for screen readers
   now = $state(Date.now())
-  chosen = $state('') // the instance that the reader picked; '' for the first
+  chosen = $state(stored()) // the instance that the reader picked; '' for the first
 
   #source = null
   #retry = 1000
@@ -33,6 +44,23 @@ class Live {
 
   get instance() {
     return this.instances.find((i) => i.name === this.chosen) ?? this.instances[0] ?? null
+  }
+
+  /** Shows another instance, as long as the tab lives. */
+  choose(name) {
+    this.chosen = name
+    try {
+      sessionStorage.setItem(KEY, name)
+    } catch {
+      // until the page is loaded anew
+    }
+  }
+
+  /** The instances that are not shown and are in trouble. */
+  get elsewhere() {
+    return this.instances.filter(
+      (i) => i.name !== this.instance?.name && (i.processes.missing?.length || this.status.findings?.some((f) => f.instance === i.name && rank(f.severity) > 1 && !isQuiet(f, this.now))),
+    )
   }
 
   /** Open findings of the picked instance and of the host. */
