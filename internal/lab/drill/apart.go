@@ -213,20 +213,5 @@ func smallQueue(s *stage.Stage) error {
 	return nil
 }
 
-// fillQueueDisk writes until no block is left, as some other program's file.
-func fillQueueDisk(s *Scene) error {
-	name := filepath.Join(s.Stage.Site.QueueDir(), "filler")
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	s.Undo(func() error { return os.Remove(name) })
-	for err == nil {
-		_, err = f.Write(make([]byte, 1<<12))
-	}
-	if !errors.Is(err, syscall.ENOSPC) {
-		return err
-	}
-	return nil
-}
+// fillQueueDisk leaves no block to the queue.
+func fillQueueDisk(s *Scene) error { return s.Fill(filepath.Join(s.Stage.Site.QueueDir(), "filler")) }

@@ -80,11 +80,7 @@ const (
 
 // All lists the drills in the order of the scoreboard.
 func All() []Drill {
-	var list []Drill
-	for _, part := range [][]Drill{daemonDrills(), remoteDrills(), inboundDrills(), trafficDrills(), serverDrills()} {
-		list = append(list, part...)
-	}
-	return list
+	return slices.Concat(daemonDrills(), remoteDrills(), inboundDrills(), trafficDrills(), serverDrills())
 }
 
 // Find gives the drill of that name.

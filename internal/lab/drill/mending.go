@@ -3,7 +3,10 @@ package drill
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
+	"syscall"
 )
 
 // Mending is what a drill has broken and must put right. The zero value is
@@ -36,4 +39,44 @@ func (m *Mending) Mend() error {
 	}
 	m.undo = nil
 	return all
+}
+
+// Stop stops processes until the drill is over; none is an error.
+func (m *Mending) Stop(pids ...int) error {
+	if err := Signal(syscall.SIGSTOP, pids...); err != nil {
+		return err
+	}
+	m.Undo(func() error { return Signal(syscall.SIGCONT, pids...) })
+	return nil
+}
+
+// Signal sends a signal to processes; none is an error.
+func Signal(sig syscall.Signal, pids ...int) error {
+	if len(pids) == 0 || pids[0] == 0 {
+		return errors.New("no such process runs")
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, sig); err != nil {
+			return fmt.Errorf("signal %d: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// Fill writes a file until no block of its file system is left, as some other
+// program's, and removes it when the drill is over.
+func (m *Mending) Fill(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	m.Undo(func() error { return os.Remove(name) })
+	for err == nil {
+		_, err = f.Write(make([]byte, 1<<12))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	return nil
 }

@@ -66,7 +66,7 @@ func changed(m []world.Manner, sites ...string) func(*Scene) error {
 		s.Beside(func(ctx context.Context) {
 			for i := 0; ctx.Err() == nil; i++ {
 				if err := s.World.Change(m[i%len(m)], sites...); err != nil {
-					s.fail(err)
+					s.Fail(err)
 				}
 				sleep(ctx, 2*time.Second)
 			}

@@ -44,12 +44,7 @@ func (o *Options) withDefaults(d *Drill) {
 	if o.Days == 0 {
 		o.Days = 14
 	}
-	if o.Most > 0 && d.Harmless() {
-		d.Limit = min(d.Limit, o.Most)
-	}
-	if o.Patience > 0 && !d.Harmless() {
-		d.Limit = time.Duration(o.Patience * float64(d.Limit))
-	}
+	d.Bound(o.Most, o.Patience)
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}
 	}
@@ -73,29 +68,15 @@ func Run(ctx context.Context, d Drill, o Options) (row Row, err error) {
 		s.saveLogs(o.Keep, d.Name, err != nil || !row.Passed)
 		err = errors.Join(err, s.close())
 	}()
-	o.Say("%s: warming up for %s", d.Name, o.WarmUp)
-	w := NewWatch(s)
-	if err := w.Follow(s.ctx, o.WarmUp, Never); err != nil {
-		return Row{}, err
+	c := Course{Expect: d.Expect, Text: d.Text, WarmUp: o.WarmUp, Settle: o.Settle, Say: o.Say, Mend: s.Mend}
+	c.Begin = func() error {
+		s.log.Mark()
+		return d.Begin(s)
 	}
-	o.Say("%s: begins: %s", d.Name, d.Text)
-	s.markLog()
-	w.Begin()
-	if err := d.Begin(s); err != nil {
-		return Row{}, fmt.Errorf("begin %s: %w", d.Name, errors.Join(err, s.Mend()))
-	}
-	var evidence func() (bool, error)
 	if d.Evidence != nil {
-		evidence = func() (bool, error) { return d.Evidence(s) }
+		c.Evidence = func() (bool, error) { return d.Evidence(s) }
 	}
-	if err := w.Drill(s.ctx, &d.Expect, evidence, o.Settle); err != nil {
-		return Row{}, errors.Join(err, s.Mend())
-	}
-	row = w.Row(&d.Expect)
-	o.Say("%s: %s", d.Name, row.Line())
-	err = s.Mend()
-	o.Say("%s: put right", d.Name)
-	return row, err
+	return c.Go(s.ctx, s)
 }
 
 // newScene starts all that a drill needs. The past is made while the MTA warms
@@ -116,6 +97,7 @@ func newScene(ctx context.Context, d *Drill, o *Options) (*Scene, error) {
 		return s, err
 	}
 	s.World = s.Stage.World
+	s.log.File = filepath.Join(s.Stage.Site.LogDir(), "mail.log_current")
 	if d.Prepare != nil {
 		if err := d.Prepare(s.Stage); err != nil {
 			return s, err
@@ -124,7 +106,7 @@ func newScene(ctx context.Context, d *Drill, o *Options) (*Scene, error) {
 	up := make(chan struct{})
 	s.beside.Go(func() {
 		if err := s.Stage.Run(s.ctx, func() { close(up) }); err != nil {
-			s.fail(err)
+			s.Fail(err)
 			s.cancel()
 		}
 	})
@@ -169,7 +151,7 @@ func (s *Scene) saveLogs(dir, name string, wrong bool) {
 	defer cancel()
 	findings, _, _, _ := s.Watcher.Run(ctx, "findings", "--all", "--json")
 	metrics, _, _, _ := s.Watcher.Run(ctx, "status")
-	mail, _ := os.ReadFile(s.logFile())
+	mail, _ := os.ReadFile(s.log.File)
 	said, _ := os.ReadFile(s.Watcher.LogFile())
 	for suffix, text := range map[string][]byte{"-mail.log": mail, "-mtawatch.log": said, "-findings.json": findings, "-status.txt": metrics} {
 		_ = os.WriteFile(filepath.Join(dir, name+suffix), text, 0o644)

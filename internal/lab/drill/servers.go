@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/site"
@@ -67,18 +66,12 @@ func serverDrills() []Drill {
 }
 
 // stopped stops processes until the drill is over.
-func (s *Scene) stopped(pids ...int) error {
-	if err := signal(syscall.SIGSTOP, pids...); err != nil {
-		return err
-	}
-	s.Undo(func() error { return signal(syscall.SIGCONT, pids...) })
-	return nil
-}
+func (s *Scene) stopped(pids ...int) error { return s.Stop(pids...) }
 
 // silentLog puts a link to /dev/null in the log's place, under no name that a
 // rotation gives.
 func silentLog(s *Scene) error {
-	name := s.logFile()
+	name := s.log.File
 	away := name + "-kept"
 	if err := os.Rename(name, away); err != nil {
 		return err
@@ -148,7 +141,7 @@ const logTime = "02-Jan-2006 15:04:05"
 
 // agedLog makes the first record of the log a day and more older, in its place.
 func agedLog(s *Scene) error {
-	f, err := os.OpenFile(s.logFile(), os.O_RDWR, 0)
+	f, err := os.OpenFile(s.log.File, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -165,7 +158,7 @@ func agedLog(s *Scene) error {
 		return err
 	}
 	s.Undo(func() error {
-		f, err := os.OpenFile(s.logFile(), os.O_RDWR, 0)
+		f, err := os.OpenFile(s.log.File, os.O_RDWR, 0)
 		if err != nil {
 			return err
 		}

@@ -88,12 +88,12 @@ func newsletter(s *Scene) error {
 		for i := 0; i < readers && ctx.Err() == nil; {
 			c, err := s.World.Dial(ctx, user("paula"))
 			if err != nil {
-				s.fail(fmt.Errorf("send newsletter: %w", err))
+				s.Fail(fmt.Errorf("send newsletter: %w", err))
 				return
 			}
 			for n := 0; n < 20 && ctx.Err() == nil; n++ {
 				if err := c.Send(world.Letter{From: "paula@" + stage.Domain, To: []string{fmt.Sprintf("reader%d@%s.example", i, to[i%len(to)])}, Size: 4000}); err != nil {
-					s.fail(fmt.Errorf("send newsletter: %w", err))
+					s.Fail(fmt.Errorf("send newsletter: %w", err))
 					return
 				}
 				i++

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	board "github.com/mtawatch/mtawatch/internal/lab/drill"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
@@ -25,17 +26,17 @@ func daemonDrills() []Drill {
 		{
 			Name: "dispatcher-stopped", Text: "SIGSTOP to master: it runs and does nothing",
 			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: inAWhile,
-			Begin: func(s *Scene) error { return s.stopped(s.Postfix.MasterPID()) },
+			Begin: func(s *Scene) error { return s.Stop(s.Postfix.MasterPID()) },
 		},
 		{
 			Name: "qmgr-killed", Text: "SIGKILL to qmgr; master starts another when mail comes",
 			Codes: []mta.FindingCode{mta.FindingJobControllerDown}, Limit: atOnce,
-			Begin: func(s *Scene) error { return signal(syscall.SIGKILL, s.Postfix.Daemons("qmgr")...) },
+			Begin: func(s *Scene) error { return board.Signal(syscall.SIGKILL, s.Postfix.Daemons("qmgr")...) },
 		},
 		{
 			Name: "qmgr-stopped", Text: "SIGSTOP to qmgr; no log line at all, mail is taken and stays",
 			Codes: []mta.FindingCode{mta.FindingJobControllerDown, mta.FindingQueueNotDraining}, Limit: inAWhile,
-			Begin: func(s *Scene) error { return s.stopped(s.Postfix.Daemons("qmgr")...) },
+			Begin: func(s *Scene) error { return s.Stop(s.Postfix.Daemons("qmgr")...) },
 		},
 		{
 			Name: "qmgr-cannot-start", Text: "a bad parameter in master.cf and a reload: qmgr ends at each start",
@@ -65,7 +66,7 @@ func daemonDrills() []Drill {
 // killMaster ends master as a crash would. Postfix is started again when its
 // children have gone: while one of them still has a client, it listens too.
 func killMaster(s *Scene) error {
-	if err := signal(syscall.SIGKILL, s.Postfix.MasterPID()); err != nil {
+	if err := board.Signal(syscall.SIGKILL, s.Postfix.MasterPID()); err != nil {
 		return err
 	}
 	s.Undo(func() error {

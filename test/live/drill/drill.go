@@ -3,6 +3,7 @@
 package drill
 
 import (
+	"slices"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -36,9 +37,6 @@ type Drill struct {
 	Evidence func(s *Scene) (bool, error)
 }
 
-// Harmless reports whether nothing above info may be said of it.
-func (d *Drill) Harmless() bool { return len(d.Codes) == 0 }
-
 // Lengths of the drills. What the kernel tells at once must be told at once;
 // what fills up or fails by and by, within a minute or three.
 const (
@@ -49,11 +47,7 @@ const (
 
 // All lists the drills in the order of the scoreboard.
 func All() []Drill {
-	var list []Drill
-	for _, part := range [][]Drill{daemonDrills(), remoteDrills(), inboundDrills(), trafficDrills(), monitorDrills()} {
-		list = append(list, part...)
-	}
-	return list
+	return slices.Concat(daemonDrills(), remoteDrills(), inboundDrills(), trafficDrills(), monitorDrills())
 }
 
 // Find gives the drill of that name.

@@ -121,5 +121,5 @@ func closeWait(s *Scene) error {
 	if len(servers) != n {
 		return fmt.Errorf("%d SMTP servers for %d sessions: %s", len(servers), n, out)
 	}
-	return s.stopped(servers...)
+	return s.Stop(servers...)
 }

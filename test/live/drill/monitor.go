@@ -29,9 +29,9 @@ func monitorDrills() []Drill {
 			Name: "log-moved", Text: "the log is renamed and nobody tells Postfix: it writes on under another name",
 			Codes: []mta.FindingCode{mta.FindingBlindSpot}, Limit: inAWhile,
 			Begin: func(s *Scene) error {
-				away := s.log + "-kept" // no name that a rotation gives
-				s.Undo(func() error { return os.Rename(away, s.log) })
-				return os.Rename(s.log, away)
+				away := s.log.File + "-kept" // no name that a rotation gives
+				s.Undo(func() error { return os.Rename(away, s.log.File) })
+				return os.Rename(s.log.File, away)
 			},
 		},
 		{
@@ -80,7 +80,7 @@ func restarts(s *Scene) error {
 				return
 			}
 			if err := s.restartWatcher(r.IntN(2) == 0); err != nil {
-				s.fail(fmt.Errorf("restart mtawatch: %w", err))
+				s.Fail(fmt.Errorf("restart mtawatch: %w", err))
 				return
 			}
 			sleep(ctx, time.Duration(r.Int64N(int64(10*time.Second))))

@@ -42,12 +42,8 @@ func Run(ctx context.Context, b *world.Box, d Drill, o Options) (row Row, err er
 	if o.Settle == 0 {
 		o.Settle = 30 * time.Second
 	}
-	if o.Most > 0 && d.Harmless() {
-		d.Limit = min(d.Limit, o.Most)
-	}
-	if o.Patience > 0 && !d.Harmless() {
-		d.Limit = time.Duration(o.Patience * float64(d.Limit))
-	}
+	e := d.expect()
+	e.Bound(o.Most, o.Patience)
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}
 	}
@@ -59,32 +55,19 @@ func Run(ctx context.Context, b *world.Box, d Drill, o Options) (row Row, err er
 		s.saveLogs(o.Keep, d.Name, err != nil || !row.Passed)
 		err = errors.Join(err, s.close())
 	}()
-	o.Say("%s: warming up for %s", d.Name, o.WarmUp)
-	w := board.NewWatch(asked{s})
-	if err := w.Follow(s.ctx, o.WarmUp, board.Never); err != nil {
-		return Row{}, err
+	c := board.Course{Expect: e, Text: d.Text, WarmUp: o.WarmUp, Settle: o.Settle, Say: o.Say, Mend: s.Mend}
+	c.Begin = func() error {
+		s.log.Mark()
+		return d.Begin(s)
 	}
-	o.Say("%s: begins (%s)", d.Name, d.Text)
-	s.markLog()
-	w.Begin()
-	if err := d.Begin(s); err != nil {
-		return Row{}, fmt.Errorf("begin %s: %w", d.Name, errors.Join(err, s.Mend()))
-	}
-	e := d.expect()
-	var evidence func() (bool, error)
 	if d.Evidence != nil {
-		evidence = func() (bool, error) { return d.Evidence(s) }
+		c.Evidence = func() (bool, error) { return d.Evidence(s) }
 	}
-	if err := w.Drill(s.ctx, &e, evidence, o.Settle); err != nil {
-		return Row{}, errors.Join(err, s.Mend())
-	}
-	row = w.Row(&e)
-	o.Say("%s: %s", d.Name, row.Line())
-	return row, s.Mend()
+	return c.Go(s.ctx, s)
 }
 
 func newScene(ctx context.Context, b *world.Box, d Drill, o Options) (s *Scene, err error) {
-	s = &Scene{Box: b, log: LogFile}
+	s = &Scene{Box: b, log: board.Log{File: LogFile}}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -134,19 +117,6 @@ func adopt(store, dataDir string) error {
 	return errors.Join(os.MkdirAll(dataDir, 0o700), os.WriteFile(filepath.Join(dataDir, stateFile), b, 0o600))
 }
 
-// fail tells that something beside the drill went wrong.
-func (s *Scene) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failed = errors.Join(s.failed, err)
-}
-
-func (s *Scene) failure() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed
-}
-
 // close ends all that the scene started.
 func (s *Scene) close() error {
 	err := s.Mend()
@@ -164,7 +134,7 @@ func (s *Scene) close() error {
 	if s.Syslog != nil {
 		s.Syslog.Stop()
 	} else {
-		_ = os.Remove(s.log)
+		_ = os.Remove(s.log.File)
 	}
 	return err
 }
@@ -179,15 +149,15 @@ func (s *Scene) saveLogs(dir, name string, wrong bool) {
 	if s.Watcher != nil {
 		findings, _ = s.Watcher.Get(findingsPath)
 	}
-	mail, _ := os.ReadFile(s.log)
+	mail, _ := os.ReadFile(s.log.File)
 	said, _ := os.ReadFile(s.Watcher.LogFile)
 	for suffix, text := range map[string][]byte{"-mail.log": mail, "-mtawatch.log": said, "-findings.json": findings} {
 		_ = os.WriteFile(filepath.Join(dir, name+suffix), text, 0o644)
 	}
 }
 
-// findings asks the watcher for all that it found.
-func (s *Scene) findings() (open, past []mta.Finding, err error) {
+// Findings asks the watcher for all that it found.
+func (s *Scene) Findings(context.Context) (open, past []mta.Finding, err error) {
 	b, err := s.Watcher.Get(findingsPath)
 	if err != nil {
 		return nil, nil, err

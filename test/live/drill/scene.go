@@ -3,7 +3,6 @@
 package drill
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	board "github.com/mtawatch/mtawatch/internal/lab/drill"
@@ -24,6 +22,7 @@ import (
 // hosts, and an mtawatch that knows two weeks of it.
 type Scene struct {
 	board.Mending
+	board.Trouble
 
 	Box     *world.Box
 	Remote  *world.Remote
@@ -34,64 +33,15 @@ type Scene struct {
 	ctx    context.Context // of all that goes on beside
 	cancel context.CancelFunc
 	beside sync.WaitGroup
-	mark   int64 // length of the log when the drill began
-	log    string
-
-	mu     sync.Mutex
-	failed error // what went wrong beside
+	log    board.Log
 }
 
 // Beside runs f until the drill is over.
 func (s *Scene) Beside(f func(ctx context.Context)) { s.During(s.ctx, f) }
 
-// signal sends a signal to processes of Postfix; none is an error.
-func signal(sig syscall.Signal, pids ...int) error {
-	if len(pids) == 0 || pids[0] == 0 {
-		return errors.New("no such process runs")
-	}
-	for _, pid := range pids {
-		if err := syscall.Kill(pid, sig); err != nil {
-			return fmt.Errorf("signal %d: %w", pid, err)
-		}
-	}
-	return nil
-}
-
-// stopped stops processes until the drill is over.
-func (s *Scene) stopped(pids ...int) error {
-	if err := signal(syscall.SIGSTOP, pids...); err != nil {
-		return err
-	}
-	s.Undo(func() error { return signal(syscall.SIGCONT, pids...) })
-	return nil
-}
-
-// markLog remembers how long the log is: Logged looks at what comes after.
-func (s *Scene) markLog() {
-	if fi, err := os.Stat(s.log); err == nil {
-		s.mark = fi.Size()
-	}
-}
-
 // logged makes an Evidence of a text in the log since the beginning.
 func logged(text string) func(*Scene) (bool, error) {
-	return func(s *Scene) (bool, error) {
-		f, err := os.Open(s.log)
-		if err != nil {
-			return false, err
-		}
-		defer f.Close()
-		fi, err := f.Stat()
-		if err != nil || fi.Size() <= s.mark {
-			return false, err
-		}
-		b := make([]byte, fi.Size()-s.mark)
-		n, err := f.ReadAt(b, s.mark)
-		if n < len(b) && err != nil {
-			return false, err
-		}
-		return bytes.Contains(b, []byte(text)), nil
-	}
+	return func(s *Scene) (bool, error) { return s.log.Has(text) }
 }
 
 // ownNet shows the mail server's network. /proc/net is that of the program's
@@ -99,21 +49,11 @@ func logged(text string) func(*Scene) (bool, error) {
 const ownNet = "/proc/thread-self/net/"
 
 // tcpState makes an Evidence of that many sockets of port 25 in a state, as
-// the kernel numbers them (include/net/tcp_states.h).
+// board.Sockets has it.
 func tcpState(state string, atLeast int) func(*Scene) (bool, error) {
 	return func(*Scene) (bool, error) {
-		b, err := os.ReadFile(ownNet + "tcp")
-		if err != nil {
-			return false, err
-		}
-		n := 0
-		for line := range strings.Lines(string(b)) {
-			_, rest, _ := strings.Cut(line, ": ")
-			if f := strings.Fields(rest); len(f) > 2 && strings.HasSuffix(f[0], ":0019") && f[2] == state {
-				n++
-			}
-		}
-		return n >= atLeast, nil
+		n, err := board.Sockets(ownNet+"tcp", 25, state)
+		return n >= atLeast, err
 	}
 }
 

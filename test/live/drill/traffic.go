@@ -4,11 +4,8 @@ package drill
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -70,20 +67,5 @@ func (s *Scene) mail(every time.Duration, letter func(i int) world.Letter) {
 	})
 }
 
-// fillQueueDisk writes until no block is left, as some other program's file.
-func fillQueueDisk(s *Scene) error {
-	name := filepath.Join(s.Postfix.QueueDir, "filler")
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	s.Undo(func() error { return os.Remove(name) })
-	for err == nil {
-		_, err = f.Write(make([]byte, 1<<16))
-	}
-	if !errors.Is(err, syscall.ENOSPC) {
-		return err
-	}
-	return nil
-}
+// fillQueueDisk leaves no block to the queue.
+func fillQueueDisk(s *Scene) error { return s.Fill(filepath.Join(s.Postfix.QueueDir, "filler")) }
