@@ -111,3 +111,18 @@ func TestAnotherStateIsToldAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestConsequenceIsBroughtUpToDate: what is listed under a cause tells what is, not what was.
+func TestConsequenceIsBroughtUpToDate(t *testing.T) {
+	b := New(Config{})
+	lead := cand("job-controller-down", critical, 0, 15)
+	for _, s := range []struct {
+		second     int
+		here, want string
+	}{{0, "stopped: 0 wait", "stopped: 0 wait"}, {30, "stopped: 9 wait", "stopped: 0 wait"}, {60, "stopped: 20 wait", "stopped: 20 wait"}} {
+		b.Step(at(s.second), []diagnose.Candidate{lead, cand("queue-not-draining/x", info, 0, 60, titled(s.here), needs(mta.FindingJobControllerDown))})
+		if f := b.Open()[0].Folded[0]; f.Title != s.want || !f.Since.Equal(at(0)) || !f.Noticed.Equal(at(0)) {
+			t.Errorf("at %d s %q since %s, noticed %s; want %q since %s", s.second, f.Title, f.Since, f.Noticed, s.want, at(0))
+		}
+	}
+}

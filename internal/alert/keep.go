@@ -22,7 +22,10 @@ func (b *Book) keep() {
 		} else {
 			in.reason = never
 		}
-		if in.lead.present && (b.clock-in.explained >= refresh || in.lead.cand.State != in.state) {
+		if due := b.clock-in.explained >= refresh; in.lead.present && (due || in.lead.cand.State != in.state) {
+			if due {
+				b.refold(in)
+			}
 			b.renew(in, false)
 		}
 		b.lookAway(in)
@@ -94,6 +97,19 @@ func (b *Book) renew(in *incident, reason bool) {
 	in.state = in.lead.cand.State
 	f.ID, f.Severity, f.Since, f.Noticed, f.Folded = old.ID, old.Severity, old.Since, old.Noticed, old.Folded
 	in.finding, in.reason, in.stale = f, never, true
+}
+
+// refold brings the words of an incident's consequences up to date.
+func (b *Book) refold(in *incident) {
+	for i := range in.folded {
+		c := &in.folded[i]
+		if c.entry == nil || !c.entry.present {
+			continue
+		}
+		f := b.explain(c.entry)
+		f.Since, f.Noticed = earlier(c.finding.Since, f.Since), c.finding.Noticed
+		c.finding, in.stale = f, true
+	}
 }
 
 // lookAway asks what was seen instead of what is away and not ended yet. What
