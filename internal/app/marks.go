@@ -98,14 +98,7 @@ func (m *marker) save(ctx context.Context) error {
 	if len(m.unsaved) == 0 {
 		return nil
 	}
-	b := new(state.Batch)
-	for k, v := range m.unsaved {
-		if v == nil {
-			b.Delete(bucketMarks, k)
-		} else {
-			b.Put(bucketMarks, k, v)
-		}
-	}
+	b := batchOf(bucketMarks, m.unsaved)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveWithin)
 	defer cancel()
 	if err := m.db.Commit(ctx, b); err != nil {
@@ -113,6 +106,20 @@ func (m *marker) save(ctx context.Context) error {
 	}
 	clear(m.unsaved)
 	return nil
+}
+
+// batchOf puts what is unsaved into a bucket, and deletes there what has no
+// value any more.
+func batchOf(bucket string, unsaved map[string][]byte) *state.Batch {
+	b := new(state.Batch)
+	for k, v := range unsaved {
+		if v == nil {
+			b.Delete(bucket, k)
+		} else {
+			b.Put(bucket, k, v)
+		}
+	}
+	return b
 }
 
 // expire ends the silences whose time has come, and stores what could not be

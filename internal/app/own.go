@@ -227,20 +227,19 @@ func ownText(list []mta.OwnProcess) string {
 	return fmt.Sprintf("dispatcher %s, job_controller %s", pidText(ownPIDs(list, mta.RoleDispatcher)), pidText(ownPIDs(list, mta.RoleJobController)))
 }
 
-func ownPIDs(list []mta.OwnProcess, role mta.Role) (pids []int) {
-	for _, p := range list {
-		if p.Role == role {
-			pids = append(pids, p.PID)
-		}
-	}
-	slices.Sort(pids)
-	return pids
+func ownPIDs(list []mta.OwnProcess, role mta.Role) []int {
+	return pidsOf(list, role, func(p *mta.OwnProcess) (mta.Role, int) { return p.Role, p.PID })
 }
 
-func rolePIDs(list []mta.RoleProcess, role mta.Role) (pids []int) {
-	for _, p := range list {
-		if p.Role == role {
-			pids = append(pids, p.PID)
+func rolePIDs(list []mta.RoleProcess, role mta.Role) []int {
+	return pidsOf(list, role, func(p *mta.RoleProcess) (mta.Role, int) { return p.Role, p.PID })
+}
+
+// pidsOf gives the processes with a role, in order.
+func pidsOf[P any](list []P, role mta.Role, of func(*P) (mta.Role, int)) (pids []int) {
+	for i := range list {
+		if r, pid := of(&list[i]); r == role {
+			pids = append(pids, pid)
 		}
 	}
 	slices.Sort(pids)

@@ -168,15 +168,7 @@ func (t *teller) save(ctx context.Context) error {
 	if len(t.unsaved) == 0 {
 		return nil
 	}
-	b := new(state.Batch)
-	for k, v := range t.unsaved {
-		if v == nil {
-			b.Delete(bucketTold, k)
-		} else {
-			b.Put(bucketTold, k, v)
-		}
-	}
-	if err := t.db.Commit(ctx, b); err != nil {
+	if err := t.db.Commit(ctx, batchOf(bucketTold, t.unsaved)); err != nil {
 		return err
 	}
 	clear(t.unsaved)

@@ -152,9 +152,7 @@ func portRows(list []mta.Connection) []view.PortRow {
 }
 
 func (t *tool) connectionsText(v view.Connections, f connectionFlags) {
-	if v.Unknown != "" {
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(v.Unknown))
-	}
+	t.unknownLine(v.Unknown)
 	for _, p := range v.Ports {
 		t.out.line(portText(p))
 	}

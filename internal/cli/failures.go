@@ -52,9 +52,7 @@ func (t *tool) failures(ctx context.Context, q view.FailureQuery) error {
 	if t.json {
 		return errors.Join(t.out.json(f), unknown(f.Unknown))
 	}
-	if f.Unknown != "" {
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(f.Unknown))
-	}
+	t.unknownLine(f.Unknown)
 	t.failureHead(f, q)
 	if q.Inbound {
 		t.rejectTable(f)

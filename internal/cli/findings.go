@@ -71,9 +71,7 @@ func (t *tool) findings(ctx context.Context, f findingFlags, args []string) erro
 	if t.json {
 		return errors.Join(t.out.json(v), unknown(v.Unknown))
 	}
-	if v.Unknown != "" {
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(v.Unknown))
-	}
+	t.unknownLine(v.Unknown)
 	if q.ID != "" {
 		for i, list := 0, slices.Concat(v.Open, v.Past); i < len(list); i++ {
 			t.findingWhole(v.Time, &list[i])

@@ -32,9 +32,7 @@ func (t *tool) processes(ctx context.Context, q view.ProcessQuery) error {
 	if t.json {
 		return errors.Join(t.out.json(p), unknown(p.Unknown))
 	}
-	if p.Unknown != "" {
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(p.Unknown))
-	}
+	t.unknownLine(p.Unknown)
 	roles := newTable("INSTANCE", "ROLE", ">COUNT", ">OLDEST", ">RESTARTS")
 	for _, r := range p.Roles {
 		restarts := "not watched"

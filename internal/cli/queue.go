@@ -103,6 +103,13 @@ func (t *tool) queueSummary(ctx context.Context, f *queueFlags) error {
 	return t.queueTable(ctx, f)
 }
 
+// unknownLine says what is unknown, and why, where something is.
+func (t *tool) unknownLine(why string) {
+	if why != "" {
+		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(why))
+	}
+}
+
 // unknown is the exit status for an answer that is not known.
 func unknown(why string) error {
 	if why == "" {

@@ -22,26 +22,31 @@ func (t *tool) askOwn(ctx context.Context, f *queueFlags, q mta.OwnQuestion) (vi
 
 // ownCounters prints the mail server's own counters beside the exact ones.
 func (t *tool) ownCounters(ctx context.Context, f *queueFlags) error {
-	o, err := t.askOwn(ctx, f, mta.OwnQuestion{Counters: true})
+	return t.ownEach(ctx, f, mta.OwnQuestion{Counters: true}, func(o *view.Own, in *view.OwnInstance) {
+		switch {
+		case in.CountersMissing:
+			t.out.line(t.out.in(bold, clean(in.Instance)) + ": no counters, which is not zero: the mail server runs without. They must be created after each of its starts, `imsimta counters -create`")
+		case len(in.Channels) > 0:
+			t.ownHead(o, in)
+			t.out.print(ownTable(in.Channels))
+			t.ownNotes(in.Channels)
+		}
+	})
+}
+
+// ownEach asks the mail servers' own tools and prints the answers, as JSON or
+// each instance's by itself; what is unknown comes first.
+func (t *tool) ownEach(ctx context.Context, f *queueFlags, q mta.OwnQuestion, show func(o *view.Own, in *view.OwnInstance)) error {
+	o, err := t.askOwn(ctx, f, q)
 	if err != nil {
 		return err
 	}
 	if t.json {
 		return errors.Join(t.out.json(o), unknown(o.Unknown))
 	}
-	if o.Unknown != "" {
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(o.Unknown))
-	}
+	t.unknownLine(o.Unknown)
 	for i := range o.Instances {
-		in := &o.Instances[i]
-		switch {
-		case in.CountersMissing:
-			t.out.line(t.out.in(bold, clean(in.Instance)) + ": no counters, which is not zero: the mail server runs without. They must be created after each of its starts, `imsimta counters -create`")
-		case len(in.Channels) > 0:
-			t.ownHead(&o, in)
-			t.out.print(ownTable(in.Channels))
-			t.ownNotes(in.Channels)
-		}
+		show(&o, &o.Instances[i])
 	}
 	return unknown(o.Unknown)
 }
@@ -149,20 +154,9 @@ func (t *tool) ownWaiting(ctx context.Context, f *queueFlags) error {
 	if m.Sender != "" || m.ID != "" || m.Destination != "" {
 		return view.Advise(errors.New("--own counts messages by destination and shows no single one"), "leave out --sender, --id and --destination")
 	}
-	o, err := t.askOwn(ctx, f, mta.OwnQuestion{Waiting: true, Channel: m.Queue})
-	if err != nil {
-		return err
-	}
-	if t.json {
-		return errors.Join(t.out.json(o), unknown(o.Unknown))
-	}
-	if o.Unknown != "" {
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(o.Unknown))
-	}
-	for i := range o.Instances {
-		in := &o.Instances[i]
+	return t.ownEach(ctx, f, mta.OwnQuestion{Waiting: true, Channel: m.Queue}, func(_ *view.Own, in *view.OwnInstance) {
 		if in.WaitingBy == "" {
-			continue
+			return
 		}
 		t.out.line(t.out.in(bold, clean(in.Instance)) + ": what waits, by " + clean(in.WaitingBy) + "; active is to be tried now, delayed waits for its time")
 		tab := newTable("CHANNEL", "DESTINATION", ">ACTIVE", ">DELAYED")
@@ -179,8 +173,7 @@ func (t *tool) ownWaiting(ctx context.Context, f *queueFlags) error {
 			t.out.print(tab)
 		}
 		t.out.line(t.out.in(dim, fmt.Sprintf("%d active, %d delayed", active, delayed)))
-	}
-	return unknown(o.Unknown)
+	})
 }
 
 // toldBy says which processes are not known from /proc.

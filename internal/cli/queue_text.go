@@ -42,9 +42,7 @@ func (t *tool) queueTable(ctx context.Context, f *queueFlags) error {
 }
 
 func (t *tool) queueHead(q view.Queue) {
-	if q.Unknown != "" {
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(q.Unknown))
-	}
+	t.unknownLine(q.Unknown)
 	if q.Messages == nil {
 		return
 	}

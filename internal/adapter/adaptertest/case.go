@@ -173,37 +173,38 @@ type failure struct {
 	Error    string `json:"error"`
 }
 
-func (c *testCase) queue(ctx context.Context, a adapter.Adapter, b *bytes.Buffer) error {
-	if a.Count == nil {
-		return errors.New("the adapter has no Count")
-	}
+// each does something for each instance that the adapter finds.
+func (c *testCase) each(ctx context.Context, a adapter.Adapter, do func(mta.Instance) error) error {
 	list, err := a.Detect(ctx, c.host)
 	if err != nil {
 		return err
 	}
 	for _, inst := range list {
-		q, err := a.Count(ctx, c.host, inst)
-		if err != nil {
-			err = writeJSON(b, failure{inst.Name, err.Error()})
-		} else {
-			err = writeJSON(b, q)
-		}
-		if err != nil {
+		if err := do(inst); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func (c *testCase) queue(ctx context.Context, a adapter.Adapter, b *bytes.Buffer) error {
+	if a.Count == nil {
+		return errors.New("the adapter has no Count")
+	}
+	return c.each(ctx, a, func(inst mta.Instance) error {
+		q, err := a.Count(ctx, c.host, inst)
+		if err != nil {
+			return writeJSON(b, failure{inst.Name, err.Error()})
+		}
+		return writeJSON(b, q)
+	})
+}
+
 func (c *testCase) conditions(ctx context.Context, a adapter.Adapter, b *bytes.Buffer) error {
 	if a.Conditions == nil {
 		return errors.New("the adapter has no Conditions")
 	}
-	found, err := a.Detect(ctx, c.host)
-	if err != nil {
-		return err
-	}
-	for _, inst := range found {
+	return c.each(ctx, a, func(inst mta.Instance) error {
 		list, err := a.Conditions(ctx, c.host, inst)
 		for _, s := range list {
 			if err := writeJSON(b, s); err != nil {
@@ -211,12 +212,10 @@ func (c *testCase) conditions(ctx context.Context, a adapter.Adapter, b *bytes.B
 			}
 		}
 		if err != nil {
-			if err := writeJSON(b, failure{inst.Name, err.Error()}); err != nil {
-				return err
-			}
+			return writeJSON(b, failure{inst.Name, err.Error()})
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // own asks an instance's tools for everything, each part by itself.
@@ -224,18 +223,14 @@ func (c *testCase) own(ctx context.Context, a adapter.Adapter, b *bytes.Buffer) 
 	if a.Own == nil {
 		return errors.New("the adapter has no Own")
 	}
-	list, err := a.Detect(ctx, c.host)
-	if err != nil {
-		return err
-	}
-	for _, inst := range list {
+	return c.each(ctx, a, func(inst mta.Instance) error {
 		for _, q := range []mta.OwnQuestion{{Counters: true}, {Waiting: true}, {Processes: true}} {
 			if err := writeJSON(b, a.Own(ctx, c.host, inst, q)); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (c *testCase) list(ctx context.Context, a adapter.Adapter, b *bytes.Buffer) error {
@@ -248,16 +243,7 @@ func (c *testCase) list(ctx context.Context, a adapter.Adapter, b *bytes.Buffer)
 	if a.List == nil {
 		return errors.New("the adapter has no List")
 	}
-	list, err := a.Detect(ctx, c.host)
-	if err != nil {
-		return err
-	}
-	for _, inst := range list {
-		if err := writeMessages(b, inst.Name, a.List(ctx, c.host, inst)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.each(ctx, a, func(inst mta.Instance) error { return writeMessages(b, inst.Name, a.List(ctx, c.host, inst)) })
 }
 
 func writeMessages(b *bytes.Buffer, instance string, seq iter.Seq2[mta.QueuedMessage, error]) error {
@@ -276,15 +262,11 @@ func (c *testCase) roles(ctx context.Context, a adapter.Adapter, b *bytes.Buffer
 	if a.Roles == nil {
 		return errors.New("the adapter has no Roles")
 	}
-	list, err := a.Detect(ctx, c.host)
-	if err != nil {
-		return err
-	}
 	procs, err := c.host.Processes(ctx)
 	if err != nil {
 		return err
 	}
-	for _, inst := range list {
+	return c.each(ctx, a, func(inst mta.Instance) error {
 		roles := a.Roles(inst, procs)
 		if len(roles) != len(procs) {
 			return fmt.Errorf("%d roles for %d processes", len(roles), len(procs))
@@ -295,6 +277,6 @@ func (c *testCase) roles(ctx context.Context, a adapter.Adapter, b *bytes.Buffer
 			}
 			fmt.Fprintf(b, `{"instance":%q,"pid":%d,"name":%q,"role":%q}`+"\n", inst.Name, procs[i].PID, procs[i].Name, r.String())
 		}
-	}
-	return nil
+		return nil
+	})
 }

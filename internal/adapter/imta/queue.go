@@ -43,8 +43,7 @@ func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, e
 		return q, queueError("count", inst, err)
 	}
 	held := tally{}
-	var unknown []string
-	var first error
+	var unread adapter.Unread
 	for _, name := range names {
 		t := tally{}
 		err := t.channel(ctx, h, inst.QueueDir, name, &held)
@@ -52,21 +51,17 @@ func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, e
 			return mta.Queue{Instance: inst.Name}, fmt.Errorf("count channel %s: %w", name, ctx.Err())
 		}
 		if err != nil {
-			unknown = append(unknown, fmt.Sprintf("%s: %v", name, err))
-			if first == nil || errors.Is(err, fs.ErrPermission) && !errors.Is(first, fs.ErrPermission) {
-				first = err
-			}
+			unread.Add(name, err)
 			continue
 		}
 		q.Queues = append(q.Queues, t.count(name))
 	}
+	first := unread.Err()
 	if first != nil && len(q.Queues) == 0 {
 		return q, queueError("count", inst, first)
 	}
 	q.Queues = append(q.Queues, held.count(heldQueue))
-	if q.Unknown = strings.Join(unknown, "; "); errors.Is(first, fs.ErrPermission) {
-		q.Unknown += "; " + countAdvice
-	}
+	q.Unknown = unread.Text(countAdvice)
 	if first != nil {
 		// Held mail in a channel that cannot be read is not known either.
 		q.Queues = q.Queues[:len(q.Queues)-1]

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/adapter"
@@ -29,8 +28,7 @@ func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, e
 	if inst.QueueDir == "" {
 		return q, fmt.Errorf("count queue of %s: the queue directory is unknown; name it in the configuration of mtawatch", inst.Name)
 	}
-	var unknown []string
-	var first error
+	var unread adapter.Unread
 	for _, name := range queueNames() {
 		c := counter{ctx: ctx, h: h}
 		err := c.dir(adapter.Rooted(path.Join(inst.QueueDir, name)), 0)
@@ -38,10 +36,7 @@ func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, e
 			return mta.Queue{Instance: inst.Name}, fmt.Errorf("count queue %s: %w", name, ctx.Err())
 		}
 		if err != nil {
-			unknown = append(unknown, fmt.Sprintf("%s: %v", name, err))
-			if first == nil || errors.Is(err, fs.ErrPermission) && !errors.Is(first, fs.ErrPermission) {
-				first = err
-			}
+			unread.Add(name, err)
 			continue
 		}
 		qc := mta.QueueCount{Name: name, Messages: c.messages, Bytes: mta.UnknownBytes}
@@ -52,16 +47,14 @@ func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, e
 		}
 		q.Queues = append(q.Queues, qc)
 	}
+	first := unread.Err()
 	if len(q.Queues) == 0 && errors.Is(first, fs.ErrPermission) {
 		return q, fmt.Errorf("count queue in %s: %w; %s", inst.QueueDir, first, countAdvice)
 	}
 	if len(q.Queues) == 0 {
 		return q, fmt.Errorf("count queue in %s: %w; see `%s`", inst.QueueDir, first, command(inst, "postfix", "check"))
 	}
-	q.Unknown = strings.Join(unknown, "; ")
-	if errors.Is(first, fs.ErrPermission) {
-		q.Unknown += "; " + countAdvice
-	}
+	q.Unknown = unread.Text(countAdvice)
 	return q, nil
 }
 
