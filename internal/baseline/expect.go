@@ -101,20 +101,37 @@ func (s *Series) Expect(l *Likeness) Expectation {
 			return s.expectRare(l)
 		}
 	}
-	e := Expectation{}
-	total := 0.0
-	list := l.scratch[:0]
+	list, total, neff := s.alike(l, false)
+	if total <= 0 {
+		return Expectation{}
+	}
+	e := Expectation{Neff: neff}
+	sortValues(list)
+	e.Middle, e.Low, e.OK = quantile(list, total, 0.5), quantile(list, total, 0.25), true
+	e.Tau2 = s.tau2(l, e.Middle)
+	return e
+}
+
+// alike gives the hours that count for the target with their weights, the
+// weights' sum, and how many hours like the target they are; where there is
+// nothing like it, the latest. around counts the hours around as well. The list
+// is l's scratch.
+func (s *Series) alike(l *Likeness, around bool) (list []weighted, total, neff float64) {
+	list = l.scratch[:0]
 	for i, h := range s.hours {
 		if s.meta[i]&marked != 0 {
 			continue
 		}
-		w, _, same := l.at(h)
+		w, wide, same := l.at(h)
+		if around {
+			w = wide
+		}
 		if w == 0 {
 			continue
 		}
 		w *= float64(s.meta[i]) / 60
 		if same {
-			e.Neff += w
+			neff += w
 		}
 		total += w
 		list = append(list, weighted{float64(s.a[i]), w})
@@ -123,13 +140,7 @@ func (s *Series) Expect(l *Likeness) Expectation {
 		list, total = s.latest(l, list)
 	}
 	l.scratch = list
-	if total <= 0 {
-		return Expectation{}
-	}
-	sortValues(list)
-	e.Middle, e.Low, e.OK = quantile(list, total, 0.5), quantile(list, total, 0.25), true
-	e.Tau2 = s.tau2(l, e.Middle)
-	return e
+	return list, total, neff
 }
 
 // tau2 learns how far like hours are from what is normal, by their median:
@@ -172,36 +183,15 @@ func (s *Series) latest(l *Likeness, list []weighted) ([]weighted, float64) {
 // expectRare takes a winsorised mean over the hours around: a median of
 // mostly nothing would say nothing.
 func (s *Series) expectRare(l *Likeness) Expectation {
-	e := Expectation{}
-	list := l.scratch[:0]
-	total, sum := 0.0, 0.0
-	for i, h := range s.hours {
-		if s.meta[i]&marked != 0 {
-			continue
-		}
-		_, w, same := l.at(h)
-		if w == 0 {
-			continue
-		}
-		w *= float64(s.meta[i]) / 60
-		if same {
-			e.Neff += w
-		}
-		total += w
-		sum += w * float64(s.a[i])
-		list = append(list, weighted{float64(s.a[i]), w})
-	}
-	if total < noLikeness {
-		list, total = s.latest(l, list)
-		sum = 0
-		for _, v := range list {
-			sum += v.v * v.w
-		}
-	}
-	l.scratch = list
+	list, total, neff := s.alike(l, true)
 	if total <= 0 {
 		return Expectation{}
 	}
+	sum := 0.0
+	for _, v := range list {
+		sum += v.v * v.w
+	}
+	e := Expectation{Neff: neff}
 	sortValues(list)
 	limit := max(quantile(list, total, 0.9), 2*sum/total+3)
 	sum = 0

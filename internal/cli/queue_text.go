@@ -232,7 +232,7 @@ func (t *tool) messagesWhole(m view.Messages) error {
 func (t *tool) messagesEnd(m view.Messages) error {
 	switch {
 	case m.Unknown != "":
-		t.out.line(t.out.in(red, "UNKNOWN") + ": " + clean(m.Unknown))
+		t.unknownLine(m.Unknown)
 	case len(m.Messages) == 0:
 		t.out.line("no such message in the queue")
 	case m.More:
