@@ -106,6 +106,7 @@ type Book struct {
 	ended     []mta.Finding
 	open      []mta.Finding // what Open gives; nil: to be made anew
 	changes   []Change
+	retold    bool // in this step
 	loaded    bool // since the last step
 	stepped   bool
 	refused   uint64
@@ -132,7 +133,7 @@ func New(cfg Config) *Book {
 // Step takes the candidates of one step and gives what changed, ends first.
 // Of two candidates with the same instance, code and subject the stronger counts.
 func (b *Book) Step(now time.Time, candidates []diagnose.Candidate) []Change {
-	b.changes = nil
+	b.changes, b.retold = nil, false
 	b.tick(now)
 	b.gather(candidates)
 	b.leave()
@@ -171,6 +172,10 @@ func (b *Book) Open() []mta.Finding {
 	}
 	return slices.Clone(b.open)
 }
+
+// Retold reports whether, in the last step, a finding that is away began to say
+// what was seen instead, or ceased to: no Change in its life, and news for who looks.
+func (b *Book) Retold() bool { return b.retold }
 
 // Past lists the resolved findings, newest first.
 func (b *Book) Past() []mta.Finding {

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,7 @@ func TestWhatIsAwaySaysSo(t *testing.T) {
 		}
 		return open[0].Title, open[0].Folded[0].Title
 	}
+	before := []string{"down", "jobs down"}
 	for _, s := range []struct {
 		second       int
 		here         []diagnose.Candidate
@@ -83,6 +85,11 @@ func TestWhatIsAwaySaysSo(t *testing.T) {
 		lead, folded := step(s.second, s.here...)
 		if d := cmp.Diff([]string{s.lead, s.folded}, []string{lead, folded}); d != "" {
 			t.Errorf("at %d s (-want +got):\n%s", s.second, d)
+		}
+		if now := []string{lead, folded}; b.Retold() == slices.Equal(now, before) {
+			t.Errorf("at %d s retold: %t, from %q to %q", s.second, b.Retold(), before, now)
+		} else {
+			before = now
 		}
 	}
 	kept := map[string]string{}

@@ -74,7 +74,7 @@ func (b *Book) take(c *diagnose.Candidate) {
 	e.cand.Need, e.cand.Clear = max(c.Need, 0), max(c.Clear, 0)
 	e.present, e.restored, e.gone = true, false, never
 	if e.over != nil {
-		e.over, b.open = nil, nil
+		e.over, b.open, b.retold = nil, nil, true
 	}
 	if e.in == nil && e.saved == "" && c.Need >= keepNeed {
 		b.savePending(e)

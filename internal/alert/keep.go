@@ -120,6 +120,7 @@ func (b *Book) lookAway(in *incident) {
 			return
 		}
 		if instead := *f; b.over(&instead) {
+			b.retold = b.retold || e.over == nil
 			e.over, b.open = &instead, nil
 		}
 	}

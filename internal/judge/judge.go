@@ -117,6 +117,10 @@ func (e *Engine) harmed() bool {
 // Open lists the open findings, the worst first.
 func (e *Engine) Open() []mta.Finding { return e.book.Open() }
 
+// Retold reports whether an open finding says something else since the last
+// step or glance, without a change in its life.
+func (e *Engine) Retold() bool { return e.book.Retold() }
+
 // Past lists the resolved findings, newest first.
 func (e *Engine) Past() []mta.Finding { return e.book.Past() }
 

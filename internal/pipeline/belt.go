@@ -31,6 +31,7 @@ type Config struct {
 	Logger      *slog.Logger
 	Adapters    []adapter.Adapter
 	Judge       bool                 // judge each tick: what is normal, what is wrong
+	Retold      func()               // an open finding says something else; it must not call the belt. nil: nobody wants to know
 	Found       func([]alert.Change) // gets what opened, changed and was resolved, of past time too; it must not call the belt. nil: none
 	Replay      bool                 // only old logs are read: what is measured otherwise is counted from them
 	// Past gets what is known of each past step once it is judged, and the engine that judged it (nil

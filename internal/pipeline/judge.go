@@ -123,6 +123,9 @@ func (b *Belt) told(changes []alert.Change) {
 	if b.cfg.Found != nil && len(changes) > 0 {
 		b.cfg.Found(changes)
 	}
+	if b.cfg.Retold != nil && b.judgement.engine.Retold() {
+		b.cfg.Retold()
+	}
 }
 
 // TakeChanges gives what opened, changed and was resolved since the last

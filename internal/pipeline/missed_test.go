@@ -52,7 +52,8 @@ func TestMissedDaemonIsLookedFor(t *testing.T) {
 			}
 			return roles
 		}}}
-		b := New(Config{Adapters: known, Judge: true, Logger: slog.New(slog.DiscardHandler)})
+		retold := 0
+		b := New(Config{Adapters: known, Judge: true, Retold: func() { retold++ }, Logger: slog.New(slog.DiscardHandler)})
 		b.SetInstances([]mta.Instance{{MTA: "postfix", Name: "postfix", Running: true}})
 		m := new(table)
 		master, qmgr := process(10, 1, "master"), process(11, 10, "qmgr")
@@ -92,6 +93,9 @@ func TestMissedDaemonIsLookedFor(t *testing.T) {
 		told(3*time.Second, "is back since "+time.Now().Format("15:04:05"))
 		told(12*time.Second, "is back since ")
 		told(5*time.Second, "")
+		if retold != 1 {
+			t.Errorf("pages were told %d times, want once: when it was back", retold)
+		}
 		cancel()
 		if err := g.Wait(); err != nil {
 			t.Error(err)
