@@ -17,6 +17,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,9 +130,14 @@ type cost struct{ cpu, wall time.Duration }
 // measure runs a command to its end. Its output is thrown away, but for
 // the last of an error's.
 func measure(name string, args ...string) (cost, error) {
+	return measureInto(nil, name, args...)
+}
+
+// measureInto is measure with an output that is kept.
+func measureInto(out io.Writer, name string, args ...string) (cost, error) {
 	var stderr bytes.Buffer
 	cmd := exec.Command(name, args...)
-	cmd.Stderr = &stderr
+	cmd.Stdout, cmd.Stderr = out, &stderr
 	start := time.Now()
 	err := cmd.Run()
 	c := cost{wall: time.Since(start)}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -71,19 +70,11 @@ func (r *bench) trace() error {
 
 // traceOne asks once. Every line of the message must come, and no other.
 func (r *bench) traceOne(config, text string) (cost, error) {
-	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(r.binary, "trace", "--config", config, "--json", text)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	start := time.Now()
-	err := cmd.Run()
-	c := cost{wall: time.Since(start)}
-	if cmd.ProcessState != nil {
-		c.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	}
+	var stdout bytes.Buffer
+	c, err := measureInto(&stdout, r.binary, "trace", "--config", config, "--json", text)
 	if err != nil {
-		return c, fmt.Errorf("run mtawatch trace: %w: %s", err, stderr.String())
+		return c, err
 	}
-	fmt.Fprintf(os.Stderr, "trace %s: cpu %s, wall %s\n", text, c.cpu.Round(time.Millisecond), c.wall.Round(time.Millisecond))
 	steps := strings.Count(stdout.String(), "\n")
 	if want := strings.Count(tracedLines, "\n"); steps != want || strings.Count(stdout.String(), `"queue_id":"`+tracedID+`"`) != want {
 		return c, fmt.Errorf("%d steps, want the %d of %s", steps, want, tracedID)

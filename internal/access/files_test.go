@@ -1,14 +1,8 @@
 package access
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mtawatch/mtawatch/internal/certtest"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -80,38 +75,13 @@ func FuzzTokens(f *testing.F) {
 	})
 }
 
-// certificate makes one of its own, and gives the files.
-func certificate(t *testing.T, dir, name string) (cert, key string) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(1000 * time.Hour), DNSNames: []string{name}}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kder, err := x509.MarshalECPrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	for path, b := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: kder}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(b), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
-}
-
 // A certificate that is renewed is served without a restart; one that is
 // broken leaves the old.
 func TestCertificateIsReadAnew(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		var c WebConfig
-		c.TLS.Cert, c.TLS.Key = certificate(t, dir, "old.example.org")
+		c.TLS.Cert, c.TLS.Key, _ = certtest.Write(t, dir, "old.example.org")
 		cfg, err := c.ServerTLS()
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +97,7 @@ func TestCertificateIsReadAnew(t *testing.T) {
 			}
 			return leaf.Subject.CommonName
 		}
-		certificate(t, dir, "new.example.org")
+		certtest.Write(t, dir, "new.example.org")
 		later := time.Now().Add(time.Hour)
 		if err := os.Chtimes(c.TLS.Cert, later, later); err != nil {
 			t.Fatal(err)
@@ -151,7 +121,7 @@ func TestCertificateIsReadAnew(t *testing.T) {
 
 func TestReadWebConfig(t *testing.T) {
 	dir := t.TempDir()
-	certificate(t, dir, "mx.example.org")
+	certtest.Write(t, dir, "mx.example.org")
 	const hash = "$2a$10$CwTycUXWue0Thq9StjUM0uJ8dPR0vOZ4gX6mFGxxrVYw2SpSGCXre"
 	put := func(text string) string {
 		path := filepath.Join(dir, "web.yml")

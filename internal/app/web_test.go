@@ -2,24 +2,18 @@ package app
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"io"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mtawatch/mtawatch/internal/access"
+	"github.com/mtawatch/mtawatch/internal/certtest"
 	"github.com/mtawatch/mtawatch/internal/config"
 	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/view"
@@ -33,7 +27,7 @@ func TestListenElsewhere(t *testing.T) {
 	if err := os.WriteFile(tokens, []byte("viewer a-token-of-twenty-bytes\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cert, key, _ := certificate(t, dir)
+	cert, key, _ := certtest.Write(t, dir, "127.0.0.1")
 	for _, tt := range []struct {
 		name     string
 		web      config.Web
@@ -61,37 +55,11 @@ func TestListenElsewhere(t *testing.T) {
 	}
 }
 
-func certificate(t *testing.T, dir string) (cert, key string, pool *x509.CertPool) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kder, err := x509.MarshalECPrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key, pool = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"), x509.NewCertPool()
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	pool.AppendCertsFromPEM(text)
-	for path, b := range map[string][]byte{cert: text, key: pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: kder})} {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key, pool
-}
-
 // A proxy before loopback lets others in, so somebody must be named, also
 // where a web configuration file is given; and one name is one user.
 func TestWebConfigNamesNobody(t *testing.T) {
 	dir := t.TempDir()
-	certificate(t, dir)
+	certtest.Write(t, dir, "127.0.0.1")
 	file := filepath.Join(dir, "web.yml")
 	const hash = "$2a$10$CwTycUXWue0Thq9StjUM0uJ8dPR0vOZ4gX6mFGxxrVYw2SpSGCXre"
 	for text, ok := range map[string]bool{"tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\n": false, "basic_auth_users:\n  ann: " + hash + "\n": true, "basic_auth_users:\n  bob: " + hash + "\n": false} {
@@ -119,7 +87,7 @@ func TestLockedDoor(t *testing.T) {
 	cfg := config.Default()
 	cfg.Listen, cfg.DataDir, cfg.Web.TokensFile = "127.0.0.1:0", dir, tokens
 	var pool *x509.CertPool
-	cfg.Web.TLSCert, cfg.Web.TLSKey, pool = certificate(t, dir)
+	cfg.Web.TLSCert, cfg.Web.TLSKey, pool = certtest.Write(t, dir, "127.0.0.1")
 	log := slog.New(slog.DiscardHandler)
 	doors, err := listen(cfg, log)
 	if err != nil {

@@ -30,7 +30,7 @@ func TestPostfixRemoteBehaviours(t *testing.T) {
 	p := startPostfix(t, world.PostfixConfig{FastRetry: true, Main: []string{"smtp_helo_timeout = 4s"}})
 	w := startWatcher(t)
 
-	each := number(t, "LIVE_EACH", 5)
+	each := world.Number(t, "LIVE_EACH", 5)
 	sent := box.Send(t.Context(), world.Load{Count: each * len(list), Sessions: 4, Message: func(i int) world.Letter {
 		v := list[i%len(list)]
 		return world.Letter{From: "alice@ok.example", To: []string{fmt.Sprintf("user%d@%s", i/len(list), v.Domain())}}

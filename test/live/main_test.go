@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -34,20 +33,6 @@ func prepare(shared string) error {
 		return os.WriteFile(filepath.Join(shared, "build-error"), []byte(err.Error()), 0o644)
 	}
 	return nil
-}
-
-// number gives a size from the environment, for longer runs by hand.
-func number(t *testing.T, name string, usual int) int {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil {
-		t.Fatalf("read %s: %v", name, err)
-	}
-	return n
 }
 
 func startPostfix(t *testing.T, c world.PostfixConfig) *world.Postfix {

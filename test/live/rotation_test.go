@@ -21,9 +21,9 @@ var queued = regexp.MustCompile(`qmgr\[\d+\]: ([0-9A-Za-z]+): from=<.*\(queue ac
 // the watcher is killed again and again: in the end it must have counted
 // every line of every piece once.
 func TestRotationAndKill(t *testing.T) {
-	messages := number(t, "LIVE_MESSAGES", 5000)
-	rotations, kills := number(t, "LIVE_ROTATIONS", 20), number(t, "LIVE_KILLS", 50)
-	seed := uint64(number(t, "LIVE_SEED", 1))
+	messages := world.Number(t, "LIVE_MESSAGES", 5000)
+	rotations, kills := world.Number(t, "LIVE_ROTATIONS", 20), world.Number(t, "LIVE_KILLS", 50)
+	seed := uint64(world.Number(t, "LIVE_SEED", 1))
 	r := rand.New(rand.NewPCG(seed, seed))
 
 	remote := startRemote(t, world.Behaviours()[:2]) // ok and refused

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/certtest"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
 )
 
@@ -30,9 +31,7 @@ func gone(t *testing.T, pid int, patience time.Duration) {
 // to who says nothing or goes on for ever, while the message that is coming in
 // is taken. A client that comes meanwhile goes to another.
 func TestTerminatedWorker(t *testing.T) {
-	dir := t.TempDir()
-	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	pool := makeCertificate(t, cert, key)
+	cert, key, pool := certtest.Write(t, t.TempDir(), "mail.example.com")
 	r := start(t, site.Settings{Certificate: cert, Key: key, Services: []site.Service{{Name: "SMTP", MinProcs: 1, MaxProcs: 1}}})
 	silent, sending, secure := r.dial(t, ""), r.dial(t, ""), r.dial(t, "")
 	silent.say(t, "", "220", "EHLO c.example.org", "250", "MAIL FROM:<a@example.org>", "250")

@@ -2,16 +2,10 @@ package smtpserver_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mtawatch/mtawatch/internal/certtest"
 	"github.com/mtawatch/mtawatch/internal/lab/dispatcher"
 	"github.com/mtawatch/mtawatch/internal/lab/labtest"
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
@@ -238,9 +233,7 @@ func TestLives(t *testing.T) {
 
 // TestTLS wants STARTTLS, and the S of its records.
 func TestTLS(t *testing.T) {
-	dir := t.TempDir()
-	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	pool := makeCertificate(t, cert, key)
+	cert, key, pool := certtest.Write(t, t.TempDir(), "mail.example.com")
 	r := start(t, site.Settings{Certificate: cert, Key: key})
 	c := r.dial(t, "")
 	c.say(t, "", "220", "EHLO c.example.org", "250", "STARTTLS", "220")
@@ -254,30 +247,4 @@ func TestTLS(t *testing.T) {
 	if line := r.log(t, " + ", " C TCP|", fmt.Sprintf("|%d SMTP", c.LocalAddr().(*net.TCPAddr).Port)); !strings.HasSuffix(line, " SMTP\n") {
 		t.Errorf("the end of a session with TLS: %q", line)
 	}
-}
-
-// makeCertificate writes one of a host's own.
-func makeCertificate(t *testing.T, cert, key string) *x509.CertPool {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"mail.example.com"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kder, err := x509.MarshalECPrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	if err := errors.Join(os.WriteFile(cert, certPEM, 0o600),
-		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: kder}), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(certPEM)
-	return pool
 }

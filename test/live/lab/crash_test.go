@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,23 +18,11 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/lab/queue"
 	"github.com/mtawatch/mtawatch/internal/lab/site"
+	"github.com/mtawatch/mtawatch/test/live/world"
 )
 
 // roles are those who are killed.
 var roles = []string{"dispatcher", "tcp_smtp_server", "job_controller", "tcp_smtp_client", "ims_master", "return"}
-
-func number(t *testing.T, name string, usual int) int {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		return usual
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil {
-		t.Fatalf("read %s: %v", name, err)
-	}
-	return n
-}
 
 // run is what happened.
 type run struct {
@@ -52,8 +39,8 @@ type run struct {
 // once, and a copy too many at the other site came because its client was
 // killed in mid-delivery.
 func TestKills(t *testing.T) {
-	messages := number(t, "LIVE_MESSAGES", 2000)
-	kills := number(t, "LIVE_KILLS", messages/100)
+	messages := world.Number(t, "LIVE_MESSAGES", 2000)
+	kills := world.Number(t, "LIVE_KILLS", messages/100)
 	binary := build(t)
 	m := start(t, site.Settings{Binary: binary, Backoff: []time.Duration{200 * time.Millisecond, 500 * time.Millisecond}, Day: time.Hour, Notices: []float64{1000}})
 	m.serveNames()
