@@ -153,6 +153,29 @@ func TestKillAnywhere(t *testing.T) {
 	}
 }
 
+// TestFirstPlaceIsStored kills the belt right after the first batch of a log,
+// before any tick: the next start goes on behind it, with its lines counted.
+func TestFirstPlaceIsStored(t *testing.T) {
+	dir := t.TempDir()
+	db, series := stores(t, dir)
+	b := newBelt(t, db, series)
+	text := mail(1, noon)
+	for _, place := range []string{"first", "second"} {
+		if err := b.Batch(ctx, tail.Batch{Source: logPath, Text: text, Ref: noon.Add(time.Minute), Place: place}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeAll(t, db, series)
+
+	db, series = stores(t, dir)
+	defer closeAll(t, db, series)
+	b = newBelt(t, db, series)
+	if got := b.Place(logPath); got != "first" {
+		t.Errorf("goes on at %q, want the place of the first batch", got)
+	}
+	wantMetric(t, b, noon.Add(time.Minute), float64(strings.Count(text, "\n")), "mtawatch_log_lines_total")
+}
+
 // TestCatchUp reads an old log at the start: its counts lie at their own
 // times in the history.
 func TestCatchUp(t *testing.T) {

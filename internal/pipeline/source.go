@@ -124,13 +124,16 @@ func (b *Belt) take(t tail.Batch) (bool, error) {
 		}
 		b.line(s, adapter.Line{Text: strings.TrimSuffix(line, "\r"), Ref: t.Ref})
 	}
+	first := s.place == ""
 	s.place = t.Place
 	s.behind = t.Behind
 	s.atEnd = s.atEnd || t.AtEnd
 	if s.counts.Parsed > parsed {
 		s.heardAt(t.Ref)
 	}
-	return len(b.pending) >= maxPending && time.Since(b.failed) > retryStore, nil
+	// The first place is stored at once: without one the next start begins at the
+	// present log, and what was rotated meanwhile is history that nobody counts.
+	return (first || len(b.pending) >= maxPending) && time.Since(b.failed) > retryStore, nil
 }
 
 // maxPending bounds the ticks of past time that wait for a commit.

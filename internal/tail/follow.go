@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -100,13 +101,14 @@ func (f *follower) step(ctx context.Context) (bool, error) {
 	case err != nil:
 		f.setBlind(mta.BlindFailing, err.Error(), "check the disk and file system below "+f.src.Path)
 		return false, nil
-	case fresh && f.overtaken():
+	case fresh && !f.cur.unsure() && f.overtaken():
 		return true, nil
 	case first && text != "" && f.chain[0].z == nil && f.chain[0].holds(f.cur.head, 0):
 		// It was empty when it was found, and is a copy of the log that is being
 		// made: what it holds is read from the log, as long as that is there.
 		f.cur.close()
 		f.cur, f.chain = f.chain[0], nil
+		f.cfg.Logger.Debug("leave copy in the making", "source", f.src.Path)
 		return true, nil
 	case text == "":
 		return true, nil
@@ -251,14 +253,14 @@ func (f *follower) hurried() bool {
 	if f.rotated.IsZero() {
 		f.rotated = time.Now()
 	}
-	return time.Since(f.rotated) > max(2*time.Second, 8*f.cfg.Poll)
+	return time.Since(f.rotated) > 8*f.cfg.Poll
 }
 
 // advance goes from the current file, which has been read to its end, to the
 // next of the chain.
 func (f *follower) advance(ctx context.Context) error {
 	if old := f.cur; old != nil {
-		text, cut := old.lines.rest()
+		text, cut := old.leave()
 		if text != "" {
 			if err := f.deliver(ctx, old, text, cut); err != nil {
 				return err
@@ -326,9 +328,9 @@ func (f *follower) overtaken() bool {
 	}
 	between, here := false, false
 	for _, lf := range fd.newer {
-		other := lf.ino != f.cur.ino || lf.dev != f.cur.dev
+		other := !f.isCurrent(lf)
 		here = here || !other
-		between = between || other && lf.size > 0 && !f.watchedLate(lf) && !slices.Contains(f.empty, lf.id())
+		between = between || !here && lf.size > 0 && !f.watchedLate(lf) && !slices.Contains(f.empty, lf.id())
 	}
 	if !between || !here {
 		fd.closeAll()
@@ -336,17 +338,52 @@ func (f *follower) overtaken() bool {
 	}
 	f.cur.close()
 	f.cur, f.chain = fd.newer[0], fd.newer[1:]
+	f.cfg.Logger.Debug("go back to log file", "source", f.src.Path, "file", f.cur.path, "then", len(f.chain))
 	return true
+}
+
+// isCurrent reports whether a file just opened is the current one, which may
+// have been rotated and even compressed meanwhile.
+func (f *follower) isCurrent(lf *logFile) bool {
+	if lf.z == nil {
+		return lf.ino == f.cur.ino && lf.dev == f.cur.dev
+	}
+	begins := make([]byte, len(f.cur.head))
+	n, _ := io.ReadFull(lf.z, begins)
+	lf.unread(begins[:n])
+	return bytes.Equal(begins, f.cur.head)
 }
 
 // watchedLate reports whether a file is among those read and still watched.
 func (f *follower) watchedLate(lf *logFile) bool {
 	for _, l := range f.late {
-		if l.ino == lf.ino && l.dev == lf.dev {
+		if l.ino == lf.ino && l.dev == lf.dev && len(l.head) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// readElsewhere reports whether a file that was empty when it was left was a
+// copy in the making: what it begins with now was read from the log since, or
+// is about to be.
+func (f *follower) readElsewhere(lf *logFile) bool {
+	var room [headLen]byte
+	n, _ := lf.f.ReadAt(room[:], 0)
+	begins := room[:n]
+	if bytes.IndexByte(begins, '\n') < 0 && n < headLen {
+		return false // not yet enough to tell
+	}
+	others := slices.Clone(f.chain)
+	if f.cur != nil {
+		others = append(others, f.cur)
+	}
+	for _, other := range append(others, f.late...) {
+		if other != lf && other.beginsLike(begins) {
+			return true
+		}
+	}
+	return f.after != nil && 0 < f.after.Head && f.after.Head <= n && sum(begins[:f.after.Head]) == f.after.HeadSum
 }
 
 // maxLateBatches is how much is read from one late file before the others
@@ -357,6 +394,10 @@ const maxLateBatches = 16
 func (f *follower) readLate(ctx context.Context) error {
 	kept := f.late[:0:0]
 	for i, lf := range f.late {
+		if len(lf.head) == 0 && f.readElsewhere(lf) {
+			lf.close()
+			continue
+		}
 		expired := time.Since(lf.last) > f.cfg.LateFor || len(f.late)-i > maxLate
 		for range maxLateBatches {
 			text, cut, err := lf.next(f.cfg.BatchBytes)

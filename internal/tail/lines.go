@@ -92,6 +92,9 @@ func (l *lines) rest() (text string, cut int) {
 	return text, cut
 }
 
+// forget drops the unfinished line: it will be read again.
+func (l *lines) forget() { l.lead, l.over, l.carry = 0, 0, l.carry[:0] }
+
 // remember keeps the last bytes of raw, which follows what was remembered
 // unless bytes between were dropped.
 func (l *lines) remember(raw []byte) {

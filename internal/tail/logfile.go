@@ -158,14 +158,18 @@ func (lf *logFile) next(batch int) (text string, cut int, err error) {
 	if err != nil {
 		return "", 0, fmt.Errorf("look at %s: %w", lf.path, err)
 	}
+	size := st.Size()
+	if lf.bounded {
+		size = min(size, lf.limit)
+	}
+	if lf.unsure() && (size != lf.lines.pos() || !st.ModTime().Equal(lf.mod)) {
+		lf.lines.forget()
+	}
 	pos := lf.lines.pos()
-	left := st.Size() - pos
-	if left < 0 {
+	if st.Size() < pos {
 		return "", 0, errTruncated
 	}
-	if lf.bounded {
-		left = min(left, max(0, lf.limit-pos))
-	}
+	left := max(0, size-pos)
 	if left == 0 {
 		if st.ModTime().Equal(lf.mod) {
 			return "", 0, io.EOF
@@ -184,14 +188,35 @@ func (lf *logFile) next(batch int) (text string, cut int, err error) {
 	// Looked at after the read: what was read belongs to the file that was
 	// known only if that is still there.
 	if err := lf.verify(head, pos+int64(n)); err != nil {
+		if lf.unsure() && errors.Is(err, errTruncated) {
+			return "", 0, nil // nothing was given of it: it is read anew
+		}
 		return "", 0, err
 	}
 	if n == 0 {
 		return "", 0, io.EOF
 	}
-	lf.grew(head)
 	text, cut = lf.lines.take(buf[:at+n])
+	if text == "" && lf.unsure() && len(head) < headLen {
+		head = lf.head
+	}
+	lf.grew(head)
 	return text, cut, nil
+}
+
+// unsure reports whether less than a whole line was read of the file. Such a
+// beginning does not tell it from another: it is read again from its start
+// whenever the file has changed, until its first line is whole.
+func (lf *logFile) unsure() bool { return lf.z == nil && len(lf.head) == 0 }
+
+// leave gives the unfinished line as a line: the file is read no more, or
+// only for what comes late.
+func (lf *logFile) leave() (text string, cut int) {
+	if lf.unsure() {
+		start := append(make([]byte, lf.lines.lead), lf.lines.carry...)
+		lf.head, lf.headSum = start[:min(len(start), headLen)], ""
+	}
+	return lf.lines.rest()
 }
 
 // nextPacked is next for a compressed file.
@@ -254,6 +279,19 @@ func (lf *logFile) holds(want []byte, off int64) bool {
 	got := room[:len(want)]
 	n, _ := lf.f.ReadAt(got, off)
 	return n == len(want) && bytes.Equal(got, want)
+}
+
+// beginsLike reports whether the file has, or had when it was read, these bytes
+// at its start, as many of them as it holds, and at least a whole line of them.
+func (lf *logFile) beginsLike(bytesOf []byte) bool {
+	have := lf.head
+	if lf.unsure() {
+		var room [headLen]byte
+		n, _ := lf.f.ReadAt(room[:], 0)
+		have = room[:n]
+	}
+	n := min(len(have), len(bytesOf))
+	return (n == headLen || bytes.IndexByte(have[:n], '\n') >= 0) && bytes.Equal(have[:n], bytesOf[:n])
 }
 
 // startsLike reports whether the file's first bytes are those of a mark.

@@ -4,6 +4,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -33,6 +34,18 @@ func TestRotationAndKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Kill)
+	// Counting begins with the first place that is stored; what is rotated away
+	// before that is read as history. So there is one before the first kill.
+	eventually(t, time.Minute, func() error {
+		m, err := w.Metrics()
+		if n, _ := m.Sum("mtawatch_log_lines_total"); err == nil && n == 0 {
+			err = errors.New("no line of the log has been read")
+		}
+		return err
+	})
+	if err := errors.Join(w.Stop(), w.Start()); err != nil {
+		t.Fatal(err)
+	}
 
 	// The load lasts as long as the kills do, or as Postfix needs.
 	seconds := max(float64(kills)*1.3, float64(messages)/400)
