@@ -20,6 +20,11 @@ import (
 
 // run follows a file in a synctest bubble until stop.
 func run(t *testing.T, cfg Config, path, place string, s *store) (stop func()) {
+	return runInto(t, cfg, path, place, s)
+}
+
+// runInto is run for any sink.
+func runInto(t *testing.T, cfg Config, path, place string, s Sink) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Follow(ctx, cfg, mta.LogSource{Kind: mta.LogFile, Path: path}, place, s) }()
