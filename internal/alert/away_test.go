@@ -64,6 +64,11 @@ func TestWhatIsAwaySaysSo(t *testing.T) {
 		if len(open) != 1 || len(open[0].Folded) != 1 {
 			t.Fatalf("at %d s: %d open, want one with a consequence", second, len(open))
 		}
+		for _, f := range []mta.Finding{open[0], open[0].Folded[0]} {
+			if f.Over.IsZero() == strings.HasPrefix(f.Title, "back") || f.Over.After(at(second)) {
+				t.Errorf("at %d s %q is over since %s", second, f.Title, f.Over)
+			}
+		}
 		return open[0].Title, open[0].Folded[0].Title
 	}
 	before := []string{"down", "jobs down"}
@@ -100,7 +105,7 @@ func TestWhatIsAwaySaysSo(t *testing.T) {
 		}
 	}
 	changes := b.Step(at(60), nil)
-	if len(changes) != 1 || changes[0].Kind != Resolved || changes[0].Finding.Title != "down" || b.Past()[0].Title != "down" {
+	if len(changes) != 1 || changes[0].Kind != Resolved || changes[0].Finding.Title != "down" || !changes[0].Finding.Over.IsZero() || b.Past()[0].Title != "down" {
 		t.Errorf("at the end %+v", changes)
 	}
 }

@@ -160,7 +160,7 @@ func (b *Book) explain(e *entry) mta.Finding {
 	}
 	// Explain adds words and numbers; who it is about stays.
 	f.Instance, f.Code, f.Subject = e.cand.Instance, e.cand.Code, e.cand.Subject
-	f.ID, f.Folded, f.FoldedInto, f.End = "", nil, "", time.Time{}
+	f.ID, f.Folded, f.FoldedInto, f.End, f.Over = "", nil, "", time.Time{}, time.Time{}
 	f.Since = b.since(e)
 	f.Score, f.Confidence = finite(f.Score), finite(f.Confidence)
 	for i := range f.Evidence {

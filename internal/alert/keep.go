@@ -148,6 +148,7 @@ func (in *incident) told() mta.Finding {
 func (e *entry) instead(f mta.Finding) mta.Finding {
 	if o := e.over; o != nil {
 		f.Title, f.Cause, f.Evidence, f.RuledOut, f.Advice, f.Avoid = o.Title, o.Cause, o.Evidence, o.RuledOut, o.Advice, o.Avoid
+		f.Over = e.goneAt
 	}
 	return f
 }

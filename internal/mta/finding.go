@@ -92,6 +92,7 @@ type Finding struct {
 	Since      time.Time     `json:"since"`             // when the change began, not when it was noticed
 	Noticed    time.Time     `json:"noticed,omitzero"`
 	End        time.Time     `json:"end,omitzero"`     // zero while it is open
+	Over       time.Time     `json:"over,omitzero"`    // since when it is seen to be over, while it is open still and watched to stay so
 	Cause      string        `json:"cause"`            // one sentence
 	Reason     Cause         `json:"reason,omitempty"` // the cause in one word of the vocabulary, where it has one
 	Score      float64       `json:"score,omitempty"`  // rarity of the strongest reading (log10 of its return period in hours); 0 with direct evidence

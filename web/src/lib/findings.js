@@ -9,6 +9,9 @@ export function isQuiet(f, now = Date.now()) {
 /** The worst first, then the oldest. */
 export const order = (list) => [...list].sort((a, b) => rank(b.severity) - rank(a.severity) || (a.since < b.since ? -1 : 1))
 
+/** What a finding says in a word: a daemon that was seen to run is not down. */
+const word = (f) => (f.over ? 'back, watched' : wordOf(f.code))
+
 /**
  * The verdict of one sign in a word: from its worst open finding, from a
  * consequence that another sign's finding lists, else from where its figure
@@ -17,10 +20,10 @@ export const order = (list) => [...list].sort((a, b) => rank(b.severity) - rank(
  */
 export function verdict(sign, findings, { unknown = '', judged = true, now = null, normal = null, aside = '' } = {}) {
   const own = order(findings.filter((f) => signOf(f.code) === sign && rank(f.severity) > 1))
-  if (own.length) return { word: wordOf(own[0].code), level: own[0].severity, finding: own[0], follows: false }
+  if (own.length) return { word: word(own[0]), level: own[0].severity, finding: own[0], follows: false }
   for (const f of order(findings)) {
     const folded = order((f.folded ?? []).filter((c) => signOf(c.code) === sign && rank(c.severity) > 1 && !c.end))
-    if (folded.length) return { word: wordOf(folded[0].code), level: folded[0].severity, finding: f, follows: true }
+    if (folded.length) return { word: word(folded[0]), level: folded[0].severity, finding: f, follows: true }
   }
   if (unknown) return { word: 'unknown', level: 'unknown', finding: null, follows: false }
   if (!judged) return { word: 'not judged', level: 'unknown', finding: null, follows: false }

@@ -44,6 +44,7 @@ test('no area stands where nothing is known', () => {
 test('the verdict of a sign', () => {
   const f = { code: 'job-controller-down', severity: 'critical', since: '2026-01-01T00:00:00Z', folded: [{ code: 'queue-not-draining', severity: 'warning' }] }
   assert.equal(verdict('daemons', [f]).word, 'job controller down')
+  assert.equal(verdict('daemons', [{ ...f, over: '2026-01-01T00:02:00Z' }]).word, 'back, watched')
   assert.deepEqual([verdict('queues', [f]).word, verdict('queues', [f]).follows], ['not draining', true])
   assert.equal(verdict('failures', [f]).word, 'normal')
   assert.equal(verdict('failures', [], { unknown: 'no log' }).word, 'unknown')
