@@ -1,10 +1,6 @@
 package diagnose
 
-import (
-	"time"
-
-	"github.com/mtawatch/mtawatch/internal/mta"
-)
+import "github.com/mtawatch/mtawatch/internal/mta"
 
 // sessions gives the sessions of the port that is fullest, of a server that
 // holds many in each process, and how many it holds at once there at most.
@@ -35,13 +31,10 @@ func capacityUsedUp(c *Case, in *Instance) (Candidate, bool) {
 		return Candidate{}, false
 	}
 	open, _ := connected(p)
-	k := Candidate{Need: 8 * time.Second, Clear: 2 * time.Minute, Family: "process-limit|" + in.Name, Rank: RankContradiction}
-	k.Code, k.Instance, k.Subject = mta.FindingProcessLimitReached, in.Name, mta.RoleSMTPServer.String()
+	k := usedUp(in)
 	k.Severity, k.Confidence = mta.SeverityWarning, 0.9
 	k.Since = sinceOr(p.Current.Since(p.Current.Up()), c.Now)
 	k.Score = score(p.Current.Up())
-	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingDispatcherDown, mta.FindingOwnDNSDead,
-		mta.FindingOwnResourceFailing, mta.FindingCloseWaitLeak}
 	k.Title = "port " + p.Port + whose(in.Name) + " has no session left: " + amount(open) + " of at most " + amount(p.Capacity) + " (" + percent(min(1, open/p.Capacity)) + ")"
 	k.Cause = "more clients hold a session than the server processes may have together (MAX_PROCS times MAX_CONNS); new ones connect and wait, or are refused."
 	k.Evidence = []mta.Evidence{reading(p.Current, seriesOf("mta_inbound_connections", "instance", p.Instance, "port", p.Port), amountOf(open, "connection")+" to port "+p.Port)}
@@ -52,14 +45,9 @@ func capacityUsedUp(c *Case, in *Instance) (Candidate, bool) {
 		}
 		k.Evidence = append(k.Evidence, reading(in.SMTPServers, seriesOf("mta_processes", "instance", in.Name, "role", mta.RoleSMTPServer.String()), text))
 	}
-	if waiting, waits := waitingClients(in); waits {
+	if _, waits := waitingClients(in); waits {
 		k.Severity, k.Confidence = mta.SeverityCritical, 0.95
-		k.Evidence = append(k.Evidence, fact(amountOf(waiting, "connection")+" not accepted yet: those clients see no greeting"))
 	}
-	if hindered(in) {
-		k.Severity = mta.SeverityCritical
-		k.Evidence = append(k.Evidence, arrivalsFell(in))
-	}
-	k.Explain = func(m *mta.Finding) { explainUsedUp(c, in, m) }
+	usedUpHarm(c, in, &k)
 	return k, true
 }

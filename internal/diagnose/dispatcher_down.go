@@ -13,30 +13,18 @@ import (
 // dispatcherRule finds that nobody takes new connections: the dispatcher's
 // process is gone or stopped, its port does not answer, or it hangs.
 func dispatcherRule() Rule {
-	r := eachInstance(atMostOne(dispatcherDown), mta.FindingDispatcherDown)
-	r.Over = daemonBack(mta.RoleDispatcher)
-	return r
+	return downRule(mta.RoleDispatcher, mta.FindingDispatcherDown, dispatcherDown)
 }
 
 func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
-	k := Candidate{Clear: 15 * time.Second, Family: "dispatcher|" + in.Name, Rank: RankDirect}
-	k.Code, k.Instance, k.Subject = mta.FindingDispatcherDown, in.Name, mta.RoleDispatcher.String()
-	k.Severity, k.Since = mta.SeverityCritical, c.Now
-	if _, _, again := restarted(c, in, in.Dispatcher.Restarts); again {
-		k.DependsOn = []mta.FindingCode{mta.FindingDaemonFlapping}
-	}
-	name := daemonName(c, in.Name, mta.RoleDispatcher)
+	k := daemonTrouble(c, in, &in.Dispatcher, mta.RoleDispatcher, mta.FindingDispatcherDown)
 	e := lookEnded(c, in, &in.Dispatcher, mta.RoleDispatcher)
 	stuck, text := stuckProcesses(c.Facts.Processes(in.Name), mta.RoleDispatcher)
 	switch {
 	case e.down || e.replaced:
-		dispatcherEnded(c, in, e, &k)
+		daemonEnded(c, in, &in.Dispatcher, mta.RoleDispatcher, e, "new SMTP connections are refused", &k)
 	case len(stuck) > 0 && stuck[0].State == "T":
-		k.Need, k.Confidence, k.State = twice, 0.99, "stopped"
-		k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " is stopped: no new connection is served"
-		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
-		k.Evidence = []mta.Evidence{fact(text)}
-		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
+		daemonStopped(c, in, mta.RoleDispatcher, stuck, text, "no new connection is served", &k)
 	case aliveFor(c, in, &in.Dispatcher, mta.RoleDispatcher) < overLook:
 		return Candidate{}, false // what is read of the port may be from before its start
 	case portSilent(in, &k):
@@ -49,20 +37,6 @@ func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
 	}
 	k.Explain = func(m *mta.Finding) { explainDispatcher(c, in, m) }
 	return k, true
-}
-
-func dispatcherEnded(c *Case, in *Instance, e ended, k *Candidate) {
-	k.Need, k.Since, k.State = e.need, e.at, "down"
-	k.Title = theDaemon(c, in.Name, mta.RoleDispatcher) + " is down: new SMTP connections are refused"
-	if e.replaced {
-		k.State, k.Title = "replaced", theDaemon(c, in.Name, mta.RoleDispatcher)+" died and was replaced"
-	}
-	var texts []string
-	k.Cause, texts, k.Confidence = endCause(c, in, mta.RoleDispatcher, e)
-	k.Evidence = []mta.Evidence{daemonCount(in, &in.Dispatcher, mta.RoleDispatcher)}
-	if len(texts) > 0 {
-		k.Evidence = append(k.Evidence, mta.Evidence{Text: "what the mail server says", Lines: texts})
-	}
 }
 
 // daemonCount is the evidence of a daemon's process count.

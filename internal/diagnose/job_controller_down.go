@@ -1,41 +1,26 @@
 package diagnose
 
-import (
-	"time"
-
-	"github.com/mtawatch/mtawatch/internal/mta"
-)
+import "github.com/mtawatch/mtawatch/internal/mta"
 
 // jobControllerRule finds that nobody decides on deliveries: mail is taken
 // in and stays in the queue.
 func jobControllerRule() Rule {
-	r := eachInstance(atMostOne(jobControllerDown), mta.FindingJobControllerDown)
-	r.Over = daemonBack(mta.RoleJobController)
-	return r
+	return downRule(mta.RoleJobController, mta.FindingJobControllerDown, jobControllerDown)
 }
 
 func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
-	k := Candidate{Clear: 15 * time.Second, Family: "job-controller|" + in.Name, Rank: RankDirect}
-	k.Code, k.Instance, k.Subject = mta.FindingJobControllerDown, in.Name, mta.RoleJobController.String()
-	k.Severity, k.Since = mta.SeverityCritical, c.Now
+	var causes []mta.FindingCode
 	if !channelled(in) { // else the two are started apart, and each may fail alone
-		k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown}
+		causes = append(causes, mta.FindingDispatcherDown)
 	}
-	if _, _, again := restarted(c, in, in.JobController.Restarts); again {
-		k.DependsOn = append(k.DependsOn, mta.FindingDaemonFlapping)
-	}
-	name := daemonName(c, in.Name, mta.RoleJobController)
+	k := daemonTrouble(c, in, &in.JobController, mta.RoleJobController, mta.FindingJobControllerDown, causes...)
 	e := lookEnded(c, in, &in.JobController, mta.RoleJobController)
 	stuck, text := stuckProcesses(c.Facts.Processes(in.Name), mta.RoleJobController)
 	switch {
 	case e.down || e.replaced:
-		jobControllerEnded(c, in, e, &k)
+		daemonEnded(c, in, &in.JobController, mta.RoleJobController, e, "no mail is delivered", &k)
 	case len(stuck) > 0 && stuck[0].State == "T":
-		k.Need, k.Confidence, k.State = twice, 0.99, "stopped"
-		k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " is stopped: no mail is delivered"
-		k.Cause = name + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
-		k.Evidence = []mta.Evidence{fact(text)}
-		k.Advice = []string{"let it go on: `kill -CONT " + pids(stuck) + "`; then find out who stopped it (a debugger, a backup script, a cgroup freezer)"}
+		daemonStopped(c, in, mta.RoleJobController, stuck, text, "no mail is delivered", &k)
 	default:
 		u, ok := untried(c, in)
 		if !ok || aliveFor(c, in, &in.JobController, mta.RoleJobController) < u.wait {
@@ -44,25 +29,11 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 		jobControllerHangs(c, in, u, &k)
 		if len(stuck) > 0 {
 			k.Evidence = append(k.Evidence, fact(text))
-			k.Cause = name + " is alive but waits in the kernel (state D), usually for a disk or a network file system."
+			k.Cause = daemonName(c, in.Name, mta.RoleJobController) + " is alive but waits in the kernel (state D), usually for a disk or a network file system."
 		}
 	}
 	k.Explain = func(m *mta.Finding) { explainJobController(c, in, m) }
 	return k, true
-}
-
-func jobControllerEnded(c *Case, in *Instance, e ended, k *Candidate) {
-	k.Need, k.Since, k.State = e.need, e.at, "down"
-	k.Title = theDaemon(c, in.Name, mta.RoleJobController) + " is down: no mail is delivered"
-	if e.replaced {
-		k.State, k.Title = "replaced", theDaemon(c, in.Name, mta.RoleJobController)+" died and was replaced"
-	}
-	var texts []string
-	k.Cause, texts, k.Confidence = endCause(c, in, mta.RoleJobController, e)
-	k.Evidence = []mta.Evidence{daemonCount(in, &in.JobController, mta.RoleJobController)}
-	if len(texts) > 0 {
-		k.Evidence = append(k.Evidence, mta.Evidence{Text: "what the mail server says", Lines: texts})
-	}
 }
 
 func jobControllerHangs(c *Case, in *Instance, u untriedMail, k *Candidate) {

@@ -41,7 +41,7 @@ func serversUsedUp(c *Case, in *Instance) (Candidate, bool) {
 	}
 	n, known := in.SMTPServers.Value()
 	limit, limited := processLimit(c, in)
-	waiting, waits := waitingClients(in)
+	_, waits := waitingClients(in)
 	warned := limitWarned(c, in)
 	near := limited && known && n >= 0.95*limit
 	flat := known && atTop(in, n) && waits
@@ -53,8 +53,7 @@ func serversUsedUp(c *Case, in *Instance) (Candidate, bool) {
 	default:
 		return Candidate{}, false
 	}
-	k := Candidate{Need: 8 * time.Second, Clear: 2 * time.Minute, Family: "process-limit|" + in.Name, Rank: RankContradiction}
-	k.Code, k.Instance, k.Subject = mta.FindingProcessLimitReached, in.Name, mta.RoleSMTPServer.String()
+	k := usedUp(in)
 	k.Severity, k.Confidence = mta.SeverityWarning, 0.8
 	switch {
 	case waits:
@@ -68,13 +67,27 @@ func serversUsedUp(c *Case, in *Instance) (Candidate, bool) {
 		k.Since, k.Confidence, k.Rank = sinceOr(warned.Time, k.Since), 0.95, RankDirect
 		k.Evidence = append(k.Evidence, mta.Evidence{Text: "the mail server says so itself", Lines: lines([]Warning{*warned}, 1, func(*Warning) bool { return true })})
 	}
-	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingDispatcherDown, mta.FindingOwnDNSDead,
-		mta.FindingOwnResourceFailing, mta.FindingCloseWaitLeak}
 	k.Title, k.Cause = usedUpWords(in, n, known, limit, limited)
 	if known {
 		k.Evidence = append(k.Evidence, reading(in.SMTPServers, seriesOf("mta_processes", "instance", in.Name, "role", mta.RoleSMTPServer.String()), amountOf(n, "SMTP server process")))
 	}
-	if waits {
+	usedUpHarm(c, in, &k)
+	return k, true
+}
+
+// usedUp begins the finding that no server process, or no session of one, is
+// left for another client.
+func usedUp(in *Instance) Candidate {
+	k := Candidate{Need: 8 * time.Second, Clear: 2 * time.Minute, Family: "process-limit|" + in.Name, Rank: RankContradiction}
+	k.Code, k.Instance, k.Subject = mta.FindingProcessLimitReached, in.Name, mta.RoleSMTPServer.String()
+	k.DependsOn = []mta.FindingCode{mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingDispatcherDown, mta.FindingOwnDNSDead,
+		mta.FindingOwnResourceFailing, mta.FindingCloseWaitLeak}
+	return k
+}
+
+// usedUpHarm adds what it does to clients, and what to do.
+func usedUpHarm(c *Case, in *Instance, k *Candidate) {
+	if waiting, waits := waitingClients(in); waits {
 		k.Evidence = append(k.Evidence, fact(amountOf(waiting, "connection")+" not accepted yet: those clients see no greeting"))
 	}
 	if hindered(in) {
@@ -82,7 +95,6 @@ func serversUsedUp(c *Case, in *Instance) (Candidate, bool) {
 		k.Evidence = append(k.Evidence, arrivalsFell(in))
 	}
 	k.Explain = func(m *mta.Finding) { explainUsedUp(c, in, m) }
-	return k, true
 }
 
 func usedUpWords(in *Instance, n float64, known bool, limit float64, limited bool) (title, cause string) {
