@@ -276,6 +276,23 @@ describe('looking closer', () => {
     await until('a list that is read again', async () => (await ids()) === 'CD')
   })
 
+  test('an answer that takes long is waited for, and asked for once', async (t) => {
+    const page = await at(t, '/')
+    await page.clock.install()
+    const asked = []
+    await page.route('**/api/v1/failures?*', (r) => asked.push(r))
+    await page.goto(lab.api + '/failures')
+    await until('the question', () => asked.length)
+    for (let k = 0; k < 3; k++) {
+      await page.clock.fastForward(11000)
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 50)))
+    }
+    assert.equal(asked.length, 1)
+    await asked[0].continue()
+    await page.getByText(/failed and .* sent in the last/).waitFor()
+    await until('the question again, for it is old by now', () => asked.length === 2)
+  })
+
   test('from a cause to what was said, and whose fault it is', async (t) => {
     // What failed stays in the table for an hour: this very cell will be there.
     const one = await until('a failure', async () => (await lab.get('failures?window=1h&top=200')).failures.find((r) => r.scope && r.reply))

@@ -60,7 +60,7 @@ export class Lab {
     await until('the practice MTA', () => {
       if (this.child.exitCode !== null) throw new Error(`it ended: ${this.said.slice(-500)}`)
       return sign.test(this.said)
-    })
+    }, 3 * PATIENCE)
     this.smtp = Number(this.said.match(/SMTP 127\.0\.0\.1:(\d+)/)[1])
   }
 
