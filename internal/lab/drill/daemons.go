@@ -15,17 +15,17 @@ import (
 func daemonDrills() []Drill {
 	return []Drill{
 		{
-			Expect: Expect{Name: "dispatcher-down", Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: atOnce},
+			Expect: Expect{Name: "dispatcher-down", Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: AtOnce},
 			Text:   "the Dispatcher is killed: clients are refused", Quick: true,
 			Begin: func(s *Scene) error { return killed(s, stage.Dispatcher) },
 		},
 		{
-			Expect: Expect{Name: "job-controller-down", Codes: []mta.FindingCode{mta.FindingJobControllerDown}, Limit: atOnce},
+			Expect: Expect{Name: "job-controller-down", Codes: []mta.FindingCode{mta.FindingJobControllerDown}, Limit: AtOnce},
 			Text:   "the Job Controller is killed: mail comes in and stays", Quick: true,
 			Begin: func(s *Scene) error { return killed(s, stage.JobController) },
 		},
 		{
-			Expect: Expect{Name: "second-dispatcher", Codes: []mta.FindingCode{mta.FindingDaemonDuplicate}, Limit: soon},
+			Expect: Expect{Name: "second-dispatcher", Codes: []mta.FindingCode{mta.FindingDaemonDuplicate}, Limit: Soon},
 			Text:   "a second Dispatcher is started beside the first",
 			Begin:  secondDispatcher,
 		},

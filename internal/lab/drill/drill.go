@@ -73,9 +73,9 @@ const (
 // Lengths of the drills. What the kernel tells at once must be told at once;
 // what fills up or fails by and by, within a minute or three.
 const (
-	atOnce   = 2 * time.Second
-	soon     = time.Minute
-	inAWhile = 3 * time.Minute
+	AtOnce   = 2 * time.Second
+	Soon     = time.Minute
+	InAWhile = 3 * time.Minute
 )
 
 // All lists the drills in the order of the scoreboard.

@@ -19,23 +19,23 @@ import (
 func inboundDrills() []Drill {
 	return []Drill{
 		{
-			Expect: Expect{Name: "flood-one-source", Codes: []mta.FindingCode{mta.FindingFloodOneSource}, Limit: soon},
+			Expect: Expect{Name: "flood-one-source", Codes: []mta.FindingCode{mta.FindingFloodOneSource}, Limit: Soon},
 			Text:   "one address opens 20 connections a second and holds each for 10 s: more than the server takes at once", Quick: true,
 			Begin: func(s *Scene) error { return flood(s, 1, 20, 10*time.Second) },
 		},
 		{
-			Expect: Expect{Name: "flood-many-sources", Codes: []mta.FindingCode{mta.FindingFloodManySources}, Limit: soon},
+			Expect: Expect{Name: "flood-many-sources", Codes: []mta.FindingCode{mta.FindingFloodManySources}, Limit: Soon},
 			Text:   "300 addresses open 25 connections a second and hold each for 8 s: more than the server takes at once",
 			Begin:  func(s *Scene) error { return flood(s, 300, 25, 8*time.Second) },
 		},
 		{
-			Expect: Expect{Name: "syn-flood", Codes: []mta.FindingCode{mta.FindingSYNBacklog}, Limit: soon},
+			Expect: Expect{Name: "syn-flood", Codes: []mta.FindingCode{mta.FindingSYNBacklog}, Limit: Soon},
 			Text:   "300 connection requests a second from addresses that never answer",
 			Needs:  NeedsNetwork,
 			Begin:  synFlood, Evidence: tcpState("03", 30),
 		},
 		{
-			Expect: Expect{Name: "close-wait", Codes: []mta.FindingCode{mta.FindingCloseWaitLeak}, Limit: inAWhile},
+			Expect: Expect{Name: "close-wait", Codes: []mta.FindingCode{mta.FindingCloseWaitLeak}, Limit: InAWhile},
 			Text:   "60 clients fill server processes of 20 sessions each; these hang, and the clients have gone",
 			// A process is filled before the next is asked, so that none but the full ones hang.
 			Adjust: func(s *site.Settings) {
@@ -89,7 +89,7 @@ func closeWait(s *Scene) error {
 	if len(full) == 0 {
 		return errors.New("find the servers: none has the sessions that are open")
 	}
-	return s.stopped(full...)
+	return s.Stop(full...)
 }
 
 // serversOf gives the server processes that have sessions with clients whose

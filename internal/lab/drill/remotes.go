@@ -11,7 +11,7 @@ import (
 func remoteDrills() []Drill {
 	return []Drill{
 		{
-			Expect: Expect{Name: "dns-dead", Codes: []mta.FindingCode{mta.FindingOwnDNSDead}, Reason: []mta.Cause{mta.CauseDNSFailure, mta.CauseNone}, Limit: soon},
+			Expect: Expect{Name: "dns-dead", Codes: []mta.FindingCode{mta.FindingOwnDNSDead}, Reason: []mta.Cause{mta.CauseDNSFailure, mta.CauseNone}, Limit: Soon},
 			Text:   "the name server answers no question", Quick: true,
 			Begin: func(s *Scene) error {
 				s.Undo(func() error { s.World.Names(world.NamesAnswered); return nil })
@@ -20,22 +20,22 @@ func remoteDrills() []Drill {
 			},
 		},
 		{
-			Expect: Expect{Name: "remote-timeout", Codes: []mta.FindingCode{mta.FindingDestinationTimingOut}, Reason: []mta.Cause{mta.CauseConnectTimeout}, About: "north", Limit: inAWhile},
+			Expect: Expect{Name: "remote-timeout", Codes: []mta.FindingCode{mta.FindingDestinationTimingOut}, Reason: []mta.Cause{mta.CauseConnectTimeout}, About: "north", Limit: InAWhile},
 			Text:   "one destination completes no connection",
 			Begin:  changed([]world.Manner{{Deaf: true}}, "north"), Evidence: logged("127.20.0.11:"),
 		},
 		{
-			Expect: Expect{Name: "remote-refusing", Codes: []mta.FindingCode{mta.FindingDestinationRefusing}, Reason: []mta.Cause{mta.CauseConnectRefused}, About: "north", Limit: inAWhile},
+			Expect: Expect{Name: "remote-refusing", Codes: []mta.FindingCode{mta.FindingDestinationRefusing}, Reason: []mta.Cause{mta.CauseConnectRefused}, About: "north", Limit: InAWhile},
 			Text:   "one destination's port is closed",
 			Begin:  changed([]world.Manner{{Closed: true}}, "north"), Evidence: logged("127.20.0.11:"),
 		},
 		{
-			Expect: Expect{Name: "provider-throttling", Codes: []mta.FindingCode{mta.FindingProviderThrottling}, Reason: []mta.Cause{mta.CauseRateLimited}, About: "big", Limit: inAWhile},
+			Expect: Expect{Name: "provider-throttling", Codes: []mta.FindingCode{mta.FindingProviderThrottling}, Reason: []mta.Cause{mta.CauseRateLimited}, About: "big", Limit: InAWhile},
 			Text:   "the biggest destination answers 421 and 451: too much from us",
 			Begin:  changed(throttling(), "big"), Evidence: logged("unusual rate"),
 		},
 		{
-			Expect: Expect{Name: "blocklisted", Codes: []mta.FindingCode{mta.FindingBlocklisted}, Reason: []mta.Cause{mta.CauseBlocked}, Limit: inAWhile,
+			Expect: Expect{Name: "blocklisted", Codes: []mta.FindingCode{mta.FindingBlocklisted}, Reason: []mta.Cause{mta.CauseBlocked}, Limit: InAWhile,
 				Also: []mta.FindingCode{mta.FindingBounceSurge}},
 			Text:  "three destinations refuse our address by a blocklist",
 			Begin: changed([]world.Manner{{Rcpt: replyBlocked}}, "big", "north", "south"), Evidence: logged("blocked using"),

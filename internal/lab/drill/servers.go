@@ -18,24 +18,24 @@ import (
 func serverDrills() []Drill {
 	return []Drill{
 		{
-			Expect: Expect{Name: "disk-full", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing, mta.FindingDiskFilling}, Limit: soon,
+			Expect: Expect{Name: "disk-full", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing, mta.FindingDiskFilling}, Limit: Soon,
 				Also: []mta.FindingCode{mta.FindingMailStopped}},
 			Text:  "the queue's file system is full",
 			Needs: NeedsMount, Prepare: smallQueue,
 			Begin: fillQueueDisk, Evidence: logged("452 4.3.1"),
 		},
 		{
-			Expect: Expect{Name: "log-silent", Codes: []mta.FindingCode{mta.FindingBlindSpot}, Limit: inAWhile},
+			Expect: Expect{Name: "log-silent", Codes: []mta.FindingCode{mta.FindingBlindSpot}, Limit: InAWhile},
 			Text:   "mail.log_current leads to /dev/null: mail flows, and nothing is written of it",
 			Begin:  silentLog,
 		},
 		{
-			Expect: Expect{Name: "held", Codes: []mta.FindingCode{mta.FindingMailHeld}, Limit: soon, Also: []mta.FindingCode{mta.FindingMailLoop}},
+			Expect: Expect{Name: "held", Codes: []mta.FindingCode{mta.FindingMailHeld}, Limit: Soon, Also: []mta.FindingCode{mta.FindingMailLoop}},
 			Text:   "a message that went in circles elsewhere comes in: it is held (.HELD)",
 			Begin:  heldMail,
 		},
 		{
-			Expect: Expect{Name: "server-overage", Codes: []mta.FindingCode{mta.FindingServerProcessOverage}, Limit: inAWhile},
+			Expect: Expect{Name: "server-overage", Codes: []mta.FindingCode{mta.FindingServerProcessOverage}, Limit: InAWhile},
 			Text:   "server processes may live for 30 s, and a client never lets go of one",
 			Adjust: func(s *site.Settings) {
 				for i := range s.Services { // whose a process is cannot be seen: the longest lifetime counts
@@ -45,17 +45,17 @@ func serverDrills() []Drill {
 			Begin: neverLetGo,
 		},
 		{
-			Expect: Expect{Name: "mailbox-busy", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, Limit: inAWhile},
+			Expect: Expect{Name: "mailbox-busy", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, Limit: InAWhile},
 			Text:   "the store is locked: every mailbox is busy",
 			Begin:  lockStore, Evidence: logged("Mailbox is busy"),
 		},
 		{
-			Expect: Expect{Name: "return-job-missed", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, About: "return job", Limit: inAWhile},
+			Expect: Expect{Name: "return-job-missed", Codes: []mta.FindingCode{mta.FindingOwnResourceFailing}, About: "return job", Limit: InAWhile},
 			Text:   "mail.log_current begins 30 hours ago: the nightly return job did not run",
 			Begin:  agedLog,
 		},
 		{
-			Expect: Expect{Name: "channel-stopped", Codes: []mta.FindingCode{mta.FindingQueueNotDraining}, About: site.ChannelInternet, Limit: soon},
+			Expect: Expect{Name: "channel-stopped", Codes: []mta.FindingCode{mta.FindingQueueNotDraining}, About: site.ChannelInternet, Limit: Soon},
 			Text:   "an operator stops the channel tcp_local, and forgets it",
 			Begin: func(s *Scene) error {
 				s.Undo(func() error { return s.imsimta("qm", "start", site.ChannelInternet) })
@@ -64,9 +64,6 @@ func serverDrills() []Drill {
 		},
 	}
 }
-
-// stopped stops processes until the drill is over.
-func (s *Scene) stopped(pids ...int) error { return s.Stop(pids...) }
 
 // silentLog puts a link to /dev/null in the log's place, under no name that a
 // rotation gives.

@@ -14,7 +14,7 @@ func trafficDrills() []Drill {
 	now := time.Now()
 	return []Drill{
 		{
-			Expect: Expect{Name: "mail-loop", Codes: []mta.FindingCode{mta.FindingMailLoop}, Limit: inAWhile, Also: []mta.FindingCode{mta.FindingMailHeld}},
+			Expect: Expect{Name: "mail-loop", Codes: []mta.FindingCode{mta.FindingMailLoop}, Limit: InAWhile, Also: []mta.FindingCode{mta.FindingMailHeld}},
 			Text:   "two destinations forward the same mail to each other through us",
 			Begin: func(s *Scene) error {
 				s.mail(5*time.Second, func(i int) (world.Client, world.Letter) {
@@ -24,7 +24,7 @@ func trafficDrills() []Drill {
 			},
 		},
 		{
-			Expect: Expect{Name: "sender-burst", Codes: []mta.FindingCode{mta.FindingSenderBurst}, About: "hugo", Limit: inAWhile, Also: []mta.FindingCode{mta.FindingBounceSurge}},
+			Expect: Expect{Name: "sender-burst", Codes: []mta.FindingCode{mta.FindingSenderBurst}, About: "hugo", Limit: InAWhile, Also: []mta.FindingCode{mta.FindingBounceSurge}},
 			Text:   "one account, else quiet, sends 5 a second to strangers who refuse most of it",
 			Begin: func(s *Scene) error {
 				to := [...]string{"strict-a", "strict-b", "strict-c", "strict-a", "big", "south"}
@@ -35,12 +35,12 @@ func trafficDrills() []Drill {
 			},
 		},
 		{
-			Expect: Expect{Name: "newsletter", Limit: inAWhile},
+			Expect: Expect{Name: "newsletter", Limit: InAWhile},
 			Text:   "one account writes to 900 readers in a minute, and all of it is taken (harmless)", Quick: true,
 			Begin: newsletter,
 		},
 		{
-			Expect: Expect{Name: "quiet-time", Limit: inAWhile},
+			Expect: Expect{Name: "quiet-time", Limit: InAWhile},
 			Text:   "no mail at all, at an hour that is always quiet (harmless)",
 			Day:    quietAround(now),
 			Begin: func(s *Scene) error {

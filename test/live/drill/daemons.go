@@ -19,33 +19,33 @@ func daemonDrills() []Drill {
 	return []Drill{
 		{
 			Name: "dispatcher-killed", Text: "SIGKILL to master; no log line",
-			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: atOnce,
+			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: board.AtOnce,
 			Also:  []mta.FindingCode{mta.FindingJobControllerDown},
 			Begin: killMaster,
 		},
 		{
 			Name: "dispatcher-stopped", Text: "SIGSTOP to master: it runs and does nothing",
-			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: board.InAWhile,
 			Begin: func(s *Scene) error { return s.Stop(s.Postfix.MasterPID()) },
 		},
 		{
 			Name: "qmgr-killed", Text: "SIGKILL to qmgr; master starts another when mail comes",
-			Codes: []mta.FindingCode{mta.FindingJobControllerDown}, Limit: atOnce,
+			Codes: []mta.FindingCode{mta.FindingJobControllerDown}, Limit: board.AtOnce,
 			Begin: func(s *Scene) error { return board.Signal(syscall.SIGKILL, s.Postfix.Daemons("qmgr")...) },
 		},
 		{
 			Name: "qmgr-stopped", Text: "SIGSTOP to qmgr; no log line at all, mail is taken and stays",
-			Codes: []mta.FindingCode{mta.FindingJobControllerDown, mta.FindingQueueNotDraining}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingJobControllerDown, mta.FindingQueueNotDraining}, Limit: board.InAWhile,
 			Begin: func(s *Scene) error { return s.Stop(s.Postfix.Daemons("qmgr")...) },
 		},
 		{
 			Name: "qmgr-cannot-start", Text: "a bad parameter in master.cf and a reload: qmgr ends at each start",
-			Codes: []mta.FindingCode{mta.FindingJobControllerDown, mta.FindingDaemonFlapping}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingJobControllerDown, mta.FindingDaemonFlapping}, Limit: board.Soon,
 			Begin: breakQmgr, Evidence: logged("bad command startup -- throttling"),
 		},
 		{
 			Name: "second-instance", Text: "a second master on the same queue is refused by the lock (harmless)",
-			Limit: soon, Begin: secondMaster,
+			Limit: board.Soon, Begin: secondMaster,
 		},
 		{
 			Name: "reload", Text: "postfix reload, three times (harmless)",
@@ -53,7 +53,7 @@ func daemonDrills() []Drill {
 		},
 		{
 			Name: "restart", Text: "postfix stop by the administrator, and start at the end: told at once, and over",
-			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: atOnce,
+			Codes: []mta.FindingCode{mta.FindingDispatcherDown}, Limit: board.AtOnce,
 			Also: []mta.FindingCode{mta.FindingJobControllerDown},
 			Begin: func(s *Scene) error {
 				s.Undo(s.Postfix.Start)

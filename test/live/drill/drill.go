@@ -37,14 +37,6 @@ type Drill struct {
 	Evidence func(s *Scene) (bool, error)
 }
 
-// Lengths of the drills. What the kernel tells at once must be told at once;
-// what fills up or fails by and by, within a minute or three.
-const (
-	atOnce   = 2 * time.Second
-	soon     = time.Minute
-	inAWhile = 3 * time.Minute
-)
-
 // All lists the drills in the order of the scoreboard.
 func All() []Drill {
 	return slices.Concat(daemonDrills(), remoteDrills(), inboundDrills(), trafficDrills(), monitorDrills())

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	board "github.com/mtawatch/mtawatch/internal/lab/drill"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/test/live/world"
 )
@@ -20,17 +21,17 @@ func inboundDrills() []Drill {
 	return []Drill{
 		{
 			Name: "flood-one-source", Text: "one address opens 20 connections a second and holds each for 10 s: more than the server has processes",
-			Codes: []mta.FindingCode{mta.FindingFloodOneSource}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingFloodOneSource}, Limit: board.Soon,
 			Begin: func(s *Scene) error { return flood(s, world.Crowd(1), 20, 10*time.Second) },
 		},
 		{
 			Name: "flood-many-sources", Text: "300 addresses open 25 connections a second and hold each for 8 s: more than the server has processes",
-			Codes: []mta.FindingCode{mta.FindingFloodManySources}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingFloodManySources}, Limit: board.Soon,
 			Begin: func(s *Scene) error { return flood(s, world.Crowd(300), 25, 8*time.Second) },
 		},
 		{
 			Name: "slow-loris", Text: "60 clients send a byte every 4 s; the server may have 20 processes",
-			Codes: []mta.FindingCode{mta.FindingProcessLimitReached}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingProcessLimitReached}, Limit: board.Soon,
 			Postfix: world.PostfixConfig{SMTPD: "20"},
 			Begin: func(s *Scene) error {
 				s.Beside(func(ctx context.Context) { s.Box.Loris(ctx, 60, world.Crowd(60)) })
@@ -40,13 +41,13 @@ func inboundDrills() []Drill {
 		},
 		{
 			Name: "accept-queue-overflow", Text: "the usual clients come 60 at once every 4 s, and only 8 may wait to be accepted",
-			Codes: []mta.FindingCode{mta.FindingAcceptQueueOverflow}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingAcceptQueueOverflow}, Limit: board.Soon,
 			Postfix: world.PostfixConfig{Main: []string{"max_idle = 1s"}}, Before: smallBacklog,
 			Begin: bursts, Evidence: overflows(),
 		},
 		{
 			Name: "syn-backlog", Text: "300 connection requests a second from addresses that never answer",
-			Codes: []mta.FindingCode{mta.FindingSYNBacklog}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingSYNBacklog}, Limit: board.Soon,
 			Begin: func(s *Scene) error {
 				failed := make(chan error, 1)
 				s.Beside(func(ctx context.Context) { failed <- s.Box.SYNFlood(ctx, 300) })
@@ -61,7 +62,7 @@ func inboundDrills() []Drill {
 		},
 		{
 			Name: "close-wait-leak", Text: "40 sessions whose server hangs, and whose clients have gone",
-			Codes: []mta.FindingCode{mta.FindingCloseWaitLeak}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingCloseWaitLeak}, Limit: board.InAWhile,
 			Begin: closeWait, Evidence: tcpState("08", 30),
 		},
 	}

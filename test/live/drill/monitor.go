@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	board "github.com/mtawatch/mtawatch/internal/lab/drill"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
@@ -17,7 +18,7 @@ func monitorDrills() []Drill {
 	return []Drill{
 		{
 			Name: "log-silent", Text: "rsyslogd is gone: mail flows, and nothing is written of it",
-			Codes: []mta.FindingCode{mta.FindingBlindSpot}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingBlindSpot}, Limit: board.InAWhile,
 			Syslog: true,
 			Begin: func(s *Scene) error {
 				s.Undo(func() error { return s.Syslog.Start("") })
@@ -27,7 +28,7 @@ func monitorDrills() []Drill {
 		},
 		{
 			Name: "log-moved", Text: "the log is renamed and nobody tells Postfix: it writes on under another name",
-			Codes: []mta.FindingCode{mta.FindingBlindSpot}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingBlindSpot}, Limit: board.InAWhile,
 			Begin: func(s *Scene) error {
 				away := s.log.File + "-kept" // no name that a rotation gives
 				s.Undo(func() error { return os.Rename(away, s.log.File) })
@@ -39,7 +40,7 @@ func monitorDrills() []Drill {
 			// time namespace covers the monotonic clocks only), and is not
 			// ours to set. The nearest real thing: a log whose stamps step.
 			Name: "clock-step", Text: "the log's stamps step an hour ahead, and back (harmless)",
-			Syslog: true, Limit: inAWhile,
+			Syslog: true, Limit: board.InAWhile,
 			Begin: func(s *Scene) error {
 				s.Undo(func() error { return s.restamp("") })
 				return s.restamp("XXX-1")

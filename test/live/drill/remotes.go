@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"time"
 
+	board "github.com/mtawatch/mtawatch/internal/lab/drill"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/test/live/world"
 )
@@ -17,7 +18,7 @@ func remoteDrills() []Drill {
 	return []Drill{
 		{
 			Name: "remote-refusing", Text: "one destination's port is closed",
-			Codes: []mta.FindingCode{mta.FindingDestinationRefusing}, Reason: []mta.Cause{mta.CauseConnectRefused}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingDestinationRefusing}, Reason: []mta.Cause{mta.CauseConnectRefused}, Limit: board.InAWhile,
 			Begin: func(s *Scene) error {
 				s.Undo(func() error { return s.Remote.Reopen("north") })
 				return s.Remote.Refuse("north")
@@ -26,7 +27,7 @@ func remoteDrills() []Drill {
 		},
 		{
 			Name: "remote-timing-out", Text: "one destination answers no packet",
-			Codes: []mta.FindingCode{mta.FindingDestinationTimingOut}, Reason: []mta.Cause{mta.CauseConnectTimeout}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingDestinationTimingOut}, Reason: []mta.Cause{mta.CauseConnectTimeout}, Limit: board.Soon,
 			Postfix: world.PostfixConfig{Main: []string{"smtp_connect_timeout = 10s"}},
 			Begin: func(s *Scene) error {
 				s.Undo(s.Remote.Unsilence)
@@ -36,24 +37,24 @@ func remoteDrills() []Drill {
 		},
 		{
 			Name: "provider-throttling", Text: "the biggest destination answers 421 and 451: too much from us",
-			Codes: []mta.FindingCode{mta.FindingProviderThrottling}, Reason: []mta.Cause{mta.CauseRateLimited}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingProviderThrottling}, Reason: []mta.Cause{mta.CauseRateLimited}, Limit: board.InAWhile,
 			Begin:    func(s *Scene) error { return s.change(throttle, "big") },
 			Evidence: logged("unusual rate"),
 		},
 		{
 			Name: "blocklisted", Text: "three destinations refuse our address by a blocklist",
-			Codes: []mta.FindingCode{mta.FindingBlocklisted}, Reason: []mta.Cause{mta.CauseBlocked}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingBlocklisted}, Reason: []mta.Cause{mta.CauseBlocked}, Limit: board.InAWhile,
 			Also:     []mta.FindingCode{mta.FindingBounceSurge},
 			Begin:    func(s *Scene) error { return s.change(blocklist, "big", "north", "south") },
 			Evidence: logged("blocked using"),
 		},
 		{
 			Name: "greylisting", Text: "a destination never written to before greylists (harmless)",
-			Limit: inAWhile, Begin: toFresh,
+			Limit: board.InAWhile, Begin: toFresh,
 		},
 		{
 			Name: "dns-dead", Text: "the resolver answers no packet",
-			Codes: []mta.FindingCode{mta.FindingOwnDNSDead}, Reason: []mta.Cause{mta.CauseDNSFailure, mta.CauseNone}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingOwnDNSDead}, Reason: []mta.Cause{mta.CauseDNSFailure, mta.CauseNone}, Limit: board.Soon,
 			Begin: func(s *Scene) error {
 				s.Undo(s.Remote.Unsilence)
 				return s.Remote.SilenceDNS()
@@ -61,7 +62,7 @@ func remoteDrills() []Drill {
 		},
 		{
 			Name: "dns-refused", Text: "the resolver's process is gone",
-			Codes: []mta.FindingCode{mta.FindingOwnDNSDead}, Reason: []mta.Cause{mta.CauseDNSFailure, mta.CauseNone}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingOwnDNSDead}, Reason: []mta.Cause{mta.CauseDNSFailure, mta.CauseNone}, Limit: board.Soon,
 			Begin: func(s *Scene) error {
 				s.Remote.StopDNS()
 				s.Undo(s.Remote.StartDNS)
@@ -70,7 +71,7 @@ func remoteDrills() []Drill {
 		},
 		{
 			Name: "network-unreachable", Text: "the route to the outside is gone; the resolver and the programs on the host are still there",
-			Codes: []mta.FindingCode{mta.FindingNetworkBroken}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingNetworkBroken}, Limit: board.Soon,
 			Also:  []mta.FindingCode{mta.FindingMailStopped}, // no client reaches us either
 			Begin: unreachable, Evidence: logged("unreachable"),
 		},

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	board "github.com/mtawatch/mtawatch/internal/lab/drill"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/test/live/world"
 )
@@ -16,14 +17,14 @@ func trafficDrills() []Drill {
 	return []Drill{
 		{
 			Name: "disk-full", Text: "the queue's file system is full",
-			Codes: []mta.FindingCode{mta.FindingOwnResourceFailing, mta.FindingDiskFilling}, Limit: soon,
+			Codes: []mta.FindingCode{mta.FindingOwnResourceFailing, mta.FindingDiskFilling}, Limit: board.Soon,
 			Also:    []mta.FindingCode{mta.FindingMailStopped},
 			Postfix: world.PostfixConfig{QueueSize: "32m", Main: []string{"message_size_limit = 1000000"}},
 			Begin:   fillQueueDisk, Evidence: logged("nsufficient system storage"),
 		},
 		{
 			Name: "mail-loop", Text: "two destinations forward the same mail to each other through us",
-			Codes: []mta.FindingCode{mta.FindingMailLoop}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingMailLoop}, Limit: board.InAWhile,
 			Begin: func(s *Scene) error {
 				s.mail(5*time.Second, func(i int) world.Letter {
 					return world.Letter{From: "user3@north.example", To: []string{fmt.Sprintf("round%d@loop-a.example", i)}}
@@ -33,7 +34,7 @@ func trafficDrills() []Drill {
 		},
 		{
 			Name: "sender-burst", Text: "one sender, else quiet, sends 5 a second to strangers who refuse most of it",
-			Codes: []mta.FindingCode{mta.FindingSenderBurst}, Limit: inAWhile,
+			Codes: []mta.FindingCode{mta.FindingSenderBurst}, Limit: board.InAWhile,
 			Also: []mta.FindingCode{mta.FindingBounceSurge},
 			Begin: func(s *Scene) error {
 				to := [...]string{"strict-a", "strict-b", "strict-c", "big", "north", "south"}
@@ -45,7 +46,7 @@ func trafficDrills() []Drill {
 		},
 		{
 			Name: "newsletter", Text: "one sender writes to 900 readers in a minute, and all of it is taken (harmless)",
-			Limit: inAWhile,
+			Limit: board.InAWhile,
 			Begin: func(s *Scene) error {
 				s.Beside(func(ctx context.Context) {
 					s.Box.Send(ctx, world.Load{Count: 900, Rate: 15, Sessions: 4, Message: func(i int) world.Letter {
