@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/config"
-	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/pipeline"
 	"github.com/mtawatch/mtawatch/internal/state"
@@ -30,11 +29,7 @@ func series(name string, pairs ...string) *mta.Series {
 // often, which the judge has learned from.
 func watched(t testing.TB, days int, every time.Duration) (*Source, time.Time) {
 	t.Helper()
-	store, err := history.Open(t.TempDir(), history.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := openSeries(t)
 	db, err := state.Open(t.TempDir()+"/state.db", state.Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/adapter/all"
 	"github.com/mtawatch/mtawatch/internal/config"
+	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/host"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/pipeline"
@@ -26,6 +27,17 @@ func sourceOf(t *testing.T, instances ...mta.Instance) *Source {
 	belt := pipeline.New(pipeline.Config{Interval: 10 * time.Second, Location: time.UTC, Adapters: all.Adapters()})
 	belt.SetInstances(instances)
 	return &Source{belt: belt, machine: host.New(host.Config{}), adapters: all.Adapters(), cfg: config.Default(), location: time.UTC, started: time.Now()}
+}
+
+// openSeries opens a store of series that is empty.
+func openSeries(t testing.TB) *history.Store {
+	t.Helper()
+	s, err := history.Open(t.TempDir(), history.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
 }
 
 func lookAt(t *testing.T, logTime time.Duration, instances ...mta.Instance) *Source {

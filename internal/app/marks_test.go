@@ -12,7 +12,6 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/childtest"
 	"github.com/mtawatch/mtawatch/internal/feed"
-	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/notify"
 	"github.com/mtawatch/mtawatch/internal/pipeline"
@@ -173,11 +172,7 @@ func TestOpenPageIsToldAtOnce(t *testing.T) {
 	tell := &teller{belt: m.belt, mark: m, db: m.db, out: notify.New(notify.Config{}, nil), feed: feed.New(feed.Config{}), eyes: make(chan struct{}, 1),
 		news: make(chan struct{}, 1), unsaved: make(map[string][]byte)}
 	src := sourceOf(t)
-	store, err := history.Open(t.TempDir(), history.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := openSeries(t)
 	src.belt, src.marks, src.series = m.belt, m, store
 	l, err := tell.feed.Join()
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"github.com/mtawatch/mtawatch/internal/access"
 	"github.com/mtawatch/mtawatch/internal/certtest"
 	"github.com/mtawatch/mtawatch/internal/config"
-	"github.com/mtawatch/mtawatch/internal/history"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -99,11 +98,7 @@ func TestLockedDoor(t *testing.T) {
 	}
 	m, f := troubled(t, t.TempDir())
 	src := sourceOf(t)
-	store, err := history.Open(t.TempDir(), history.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
+	store := openSeries(t)
 	src.belt, src.marks, src.series = m.belt, m, store
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, len(doors))

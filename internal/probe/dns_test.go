@@ -17,8 +17,8 @@ import (
 type nameServer struct {
 	addr netip.AddrPort
 
+	asked  notes
 	mu     sync.Mutex
-	asked  []string
 	answer func(q dnsmessage.Question, m *dnsmessage.Message) (silent bool)
 }
 
@@ -55,7 +55,7 @@ func (s *nameServer) reply(b []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := m.Questions[0]
-	s.asked = append(s.asked, strings.ToLower(q.Name.String())+" "+strings.TrimPrefix(q.Type.String(), "Type"))
+	s.asked.add(strings.ToLower(q.Name.String()) + " " + strings.TrimPrefix(q.Type.String(), "Type"))
 	m.Header = dnsmessage.Header{ID: m.ID, Response: true, RecursionDesired: m.RecursionDesired, RecursionAvailable: true}
 	m.Additionals = nil
 	if s.answer(q, &m) {
@@ -74,11 +74,26 @@ func (s *nameServer) set(answer func(dnsmessage.Question, *dnsmessage.Message) b
 	s.answer = answer
 }
 
-func (s *nameServer) questions() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := s.asked
-	s.asked = nil
+func (s *nameServer) questions() []string { return s.asked.take() }
+
+// notes are what a server was told.
+type notes struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (n *notes) add(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.list = append(n.list, text)
+}
+
+// take gives what was noted since it was asked last.
+func (n *notes) take() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	list := n.list
+	n.list = nil
 	return list
 }
 

@@ -16,11 +16,11 @@ import (
 
 // listener is an SMTP server on loopback that says its greeting and notes what it hears.
 type listener struct {
-	addr netip.AddrPort
+	addr  netip.AddrPort
+	heard notes
 
 	mu       sync.Mutex
 	greeting string // sent in one piece; "hang" for none, "close" to hang up
-	heard    []string
 	wg       sync.WaitGroup
 }
 
@@ -59,9 +59,7 @@ func (s *listener) serve(c net.Conn) {
 	if err != nil {
 		line = "lost"
 	}
-	s.mu.Lock()
-	s.heard = append(s.heard, strings.TrimSpace(line))
-	s.mu.Unlock()
+	s.heard.add(strings.TrimSpace(line))
 	_, _ = io.WriteString(c, "221 2.0.0 Bye\r\n")
 }
 
@@ -71,13 +69,7 @@ func (s *listener) say(greeting string) {
 	s.greeting = greeting
 }
 
-func (s *listener) hears() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := s.heard
-	s.heard = nil
-	return list
-}
+func (s *listener) hears() []string { return s.heard.take() }
 
 func TestBanner(t *testing.T) {
 	for _, tt := range []struct {

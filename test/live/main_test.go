@@ -52,6 +52,16 @@ func startPostfix(t *testing.T, c world.PostfixConfig) *world.Postfix {
 	return p
 }
 
+func startJournal(t *testing.T) *world.Journal {
+	t.Helper()
+	j, err := box.Journal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(j.Stop)
+	return j
+}
+
 func startRemote(t *testing.T, list []world.Behaviour) *world.Remote {
 	t.Helper()
 	r, err := box.Remote(list)

@@ -199,11 +199,7 @@ func impostor(t *testing.T, socket string, answer func(net.Conn)) {
 // TestJournal watches a Postfix that logs to the journal, over a kill of the
 // watcher.
 func TestJournal(t *testing.T) {
-	j, err := box.Journal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(j.Stop)
+	j := startJournal(t)
 	startRemote(t, world.Behaviours()[:1])
 	startPostfix(t, world.PostfixConfig{Syslog: true})
 	w := startWatcher(t)

@@ -95,11 +95,7 @@ func TestWorldRotations(t *testing.T) {
 }
 
 func TestWorldJournal(t *testing.T) {
-	j, err := box.Journal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(j.Stop)
+	j := startJournal(t)
 	startRemote(t, world.Behaviours()[:1])
 	startPostfix(t, world.PostfixConfig{Syslog: true})
 	sent := box.Send(t.Context(), world.Load{Count: 10, Message: func(int) world.Letter {
