@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -22,18 +21,7 @@ import (
 // Main is the program job_controller. It needs no arguments: its own path
 // tells the site. It works until SIGTERM or SIGINT.
 func Main(ctx context.Context, _ []string, _ io.Reader, _, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	s, err := site.Open(site.BaseOf(os.Args[0]))
-	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "job_controller: %v\n", err)
-		return 1
-	}
-	if err := Run(ctx, s); err != nil {
-		_, _ = fmt.Fprintf(stderr, "job_controller: %v\n", err)
-		return 1
-	}
-	return 0
+	return site.Main(ctx, "job_controller", stderr, func(ctx context.Context, s *site.Site) (int, error) { return 0, Run(ctx, s) })
 }
 
 // Run is the controller of a site until ctx ends. There can be one: a second

@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/lab/jobs"
@@ -25,14 +22,9 @@ import (
 // version, and qtop and qclean, short for two of qm's verbs. Its own path
 // tells the site.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	s, err := site.Open(site.BaseOf(os.Args[0]))
-	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "imsimta: %v\n", err)
-		return 1
-	}
-	return Command(ctx, s, args, stdin, stdout, stderr)
+	return site.Main(ctx, "imsimta", stderr, func(ctx context.Context, s *site.Site) (int, error) {
+		return Command(ctx, s, args, stdin, stdout, stderr), nil
+	})
 }
 
 // Command runs one imsimta command line at a site and gives the exit status.

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,17 +20,7 @@ import (
 
 // Main is the program return. Its own path tells the site.
 func Main(ctx context.Context, _ []string, _ io.Reader, _, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	s, err := site.Open(site.BaseOf(os.Args[0]))
-	if err == nil {
-		err = Run(ctx, s, time.Now())
-	}
-	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "return: %v\n", err)
-		return 1
-	}
-	return 0
+	return site.Main(ctx, "return", stderr, func(ctx context.Context, s *site.Site) (int, error) { return 0, Run(ctx, s, time.Now()) })
 }
 
 // Run does the night's work as of a time. A second one beside it finds it at
