@@ -17,7 +17,10 @@
 // what was read) and by the last bytes before the place (up to 256). All three
 // are compared whenever the file was modified, and after each read, so a file
 // that was truncated and written anew is recognised even when it has grown
-// beyond the old place. Undetectable is only a file that was replaced in place
+// beyond the old place. Less than a whole first line tells nothing: such a
+// beginning is read anew whenever the file changes, and before the first lines
+// of a file are handed over, what came between it and the one before is looked
+// for again. Undetectable is only a file that was replaced in place
 // by one with the same bytes at both spots; log lines carry times, so this
 // takes an edit by hand that leaves the length as it was.
 //
