@@ -32,6 +32,9 @@ func (p *Postfix) RotateRename() error {
 // RotateOwn is Postfix's own rotation, "postfix logrotate": renamed by time
 // and compressed a second later.
 func (p *Postfix) RotateOwn() error {
+	if err := p.awaitLog(); err != nil {
+		return err
+	}
 	_, err := p.Command("postfix", "logrotate")
 	return err
 }
@@ -74,8 +77,20 @@ func (p *Postfix) RotateCopy() error {
 	return errors.Join(err, to.Close(), os.Truncate(p.Log, 0))
 }
 
-// shift makes room for a new piece .1.
+// awaitLog waits until the log is there: after a rotation it comes with the
+// next line, which on a busy machine may take a while.
+func (p *Postfix) awaitLog() error {
+	return within(20*time.Second, func() error {
+		_, err := os.Stat(p.Log)
+		return err
+	})
+}
+
+// shift makes room for a new piece .1, where there is a log to rotate.
 func (p *Postfix) shift() error {
+	if err := p.awaitLog(); err != nil {
+		return err
+	}
 	var numbers []int
 	for _, name := range p.LogPieces() {
 		if n, err := strconv.Atoi(strings.TrimPrefix(name, p.Log+".")); err == nil {
