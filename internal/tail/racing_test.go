@@ -35,6 +35,9 @@ type race struct {
 	w     *os.File
 	lines int
 
+	kept  int    // lines that are stored
+	place string // and the place behind them
+
 	dated  int
 	behind sync.WaitGroup // compressions
 	cancel context.CancelFunc
@@ -162,6 +165,15 @@ func (x *race) follow(mayCrash bool) {
 	go func() { ended <- Follow(ctx, x.cfg, mta.LogSource{Kind: mta.LogFile, Path: x.path}, place, x.s) }()
 }
 
+// kill stops the follower. One time in two, nothing was stored since long.
+func (x *race) kill() {
+	x.stop()
+	if x.r.Intn(2) == 0 {
+		x.kept, x.place = len(x.s.lines), x.s.place
+	}
+	x.s.lines, x.s.place = x.s.lines[:x.kept], x.place
+}
+
 func (x *race) stop() {
 	x.cancel()
 	if err := <-x.ended; !errors.Is(err, context.Canceled) && !errors.Is(err, errCrash) {
@@ -192,7 +204,7 @@ func (x *race) run() {
 		}
 		switch k := x.r.Intn(70); {
 		case k < 50:
-			x.stop()
+			x.kill()
 			x.follow(true)
 		case k < 60:
 			x.rename()
@@ -203,7 +215,7 @@ func (x *race) run() {
 		}
 	}
 	x.behind.Wait()
-	x.stop()
+	x.kill()
 }
 
 // end lets the follower come to the end and gives the numbers of the lines seen.
