@@ -3,7 +3,6 @@ package drill
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -37,17 +36,23 @@ func inboundDrills() []Drill {
 		{
 			Expect: Expect{Name: "close-wait", Codes: []mta.FindingCode{mta.FindingCloseWaitLeak}, Limit: InAWhile},
 			Text:   "60 clients fill server processes of 20 sessions each; these hang, and the clients have gone",
-			// A process is filled before the next is asked, so that none but the full ones hang.
+			// A process is filled before the next is asked, and none retires half full, so
+			// that all but one are full.
 			Adjust: func(s *site.Settings) {
-				s.Services[0].MinConns, s.Services[0].MaxConns, s.Services[0].MaxProcs = closeWaitConns, closeWaitConns, 10
+				v := &s.Services[0]
+				v.MinConns, v.MaxConns, v.MaxProcs, v.MaxLifeConns = closeWaitConns, closeWaitConns, 10, 1<<20
 			},
-			Begin: closeWait, Evidence: tcpState("08", 30),
+			Begin: closeWait, Evidence: tcpState("08", closeWaitLeast),
 		},
 	}
 }
 
-// closeWaitConns is how many sessions a server process of the drill close-wait has at most.
-const closeWaitConns = 20
+// The drill close-wait: how many sessions a server process has at most, and how
+// many that are left to it at least show something.
+const (
+	closeWaitConns = 20
+	closeWaitLeast = 30
+)
 
 func flood(s *Scene, sources int, rate float64, keep time.Duration) error {
 	s.Beside(func(ctx context.Context) { s.World.Flood(ctx, world.Crowd(sources), rate, keep) })
@@ -67,29 +72,39 @@ func synFlood(s *Scene) error {
 	}
 }
 
-// closeWait opens sessions, stops the servers that they have filled, and hangs
-// up. A server that has some of them beside others' goes on: stopped, it would
-// take new clients, and the drill show a server that answers nobody.
+// closeWait opens sessions, stops the servers that are full with them, and hangs up.
 func closeWait(s *Scene) error {
 	release, err := s.World.Hold(s.ctx, 3*closeWaitConns, world.Crowd(20))
 	if err != nil {
 		return err
 	}
 	defer release()
-	servers, err := s.serversOf("127.66.")
+	ours, err := s.serversOf("127.66.")
 	if err != nil {
 		return fmt.Errorf("find the servers: %w", err)
 	}
-	var full []int
-	for pid, sessions := range servers {
-		if sessions >= closeWaitConns*3/4 {
-			full = append(full, pid)
-		}
+	all, err := s.serversOf("")
+	if err != nil {
+		return fmt.Errorf("find the servers: %w", err)
 	}
-	if len(full) == 0 {
-		return errors.New("find the servers: none has the sessions that are open")
+	full, sessions := fullServers(ours, all)
+	if sessions < closeWaitLeast {
+		return fmt.Errorf("find the servers: those that are full have %d of the %d sessions that are open", sessions, 3*closeWaitConns)
 	}
 	return s.Stop(full...)
+}
+
+// fullServers gives the servers, of those with sessions of ours, that can take
+// hardly any more, and how many of ours they have together. A server with room
+// goes on: stopped, it would take new clients, and the drill show a mail server
+// that answers nobody.
+func fullServers(ours, all map[int]int) (pids []int, sessions int) {
+	for pid, n := range ours {
+		if all[pid] >= closeWaitConns*3/4 {
+			pids, sessions = append(pids, pid), sessions+n
+		}
+	}
+	return pids, sessions
 }
 
 // serversOf gives the server processes that have sessions with clients whose
