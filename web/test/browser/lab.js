@@ -238,6 +238,7 @@ export async function open(chrome, address, options = {}) {
   const context = await chrome.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: 'light', ...options })
   context.setDefaultTimeout(PATIENCE)
   const page = await context.newPage()
+  // SLOW_PAGE=4 makes the page four times slower, as on a small machine.
   if (process.env.SLOW_PAGE) await (await context.newCDPSession(page)).send('Emulation.setCPUThrottlingRate', { rate: Number(process.env.SLOW_PAGE) })
   const origin = new URL(address).origin
   page.wrongs = []
