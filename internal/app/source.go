@@ -121,7 +121,8 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 	if limit <= 0 {
 		limit = 100
 	}
-	out := view.Messages{Time: time.Now(), Messages: []view.MessageItem{}}
+	out := view.Messages{Time: time.Now()}
+	old := oldest{limit: limit}
 	var unknown []string
 	filter := qshape.Filter{Queue: q.Queue, ID: q.ID, Sender: q.Sender, Destination: q.Destination}
 	for _, in := range s.belt.Instances() {
@@ -143,16 +144,12 @@ func (s *Source) Messages(ctx context.Context, q view.MessageQuery) (view.Messag
 				s.look.logs(ctx) // only they tell for whom it waits
 			}
 			fill(&m)
-			if !filter.Takes(m) {
-				continue
+			if filter.Takes(m) {
+				old.add(view.MessageItem{Instance: in.Name, QueuedMessage: m})
 			}
-			if len(out.Messages) == limit {
-				out.More = true
-				break
-			}
-			out.Messages = append(out.Messages, view.MessageItem{Instance: in.Name, QueuedMessage: m})
 		}
 	}
+	out.Messages, out.More = old.sorted(), old.more
 	out.Unknown = cmp.Or(strings.Join(unknown, "; "), s.nothing())
 	return out, nil
 }

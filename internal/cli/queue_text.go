@@ -236,7 +236,7 @@ func (t *tool) messagesEnd(m view.Messages) error {
 	case len(m.Messages) == 0:
 		t.out.line("no such message in the queue")
 	case m.More:
-		t.out.line(t.out.in(dim, fmt.Sprintf("the first %d that the mail server lists; there are more: see --limit", len(m.Messages))))
+		t.out.line(t.out.in(dim, fmt.Sprintf("the %d oldest; there are more: see --limit", len(m.Messages))))
 	default:
 		n := int64(0)
 		for _, item := range m.Messages {

@@ -236,7 +236,7 @@ func (m *model) messageRows(s *sheet) {
 			}
 		}
 		if m.messages.More {
-			s.put("", "and more")
+			s.put("", "and more, which are younger")
 		}
 	}
 }

@@ -243,8 +243,8 @@ type MessageQuery struct {
 // Messages are single messages of the queue.
 type Messages struct {
 	Time     time.Time     `json:"time"`
-	Messages []MessageItem `json:"messages"`
-	More     bool          `json:"more"` // the limit cut the list
+	Messages []MessageItem `json:"messages"` // the oldest first, those of unknown age last
+	More     bool          `json:"more"`     // there are more than the limit: the oldest are given
 	Unknown  string        `json:"unknown,omitempty"`
 }
 

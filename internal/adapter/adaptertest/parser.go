@@ -40,7 +40,7 @@ func LogLines(t testing.TB, pattern string) (lines []string) {
 	return lines
 }
 
-// CheckAllocations: no line that can be read costs memory. A piece of it for
+// CheckAllocations holds that no line that can be read costs memory. A piece of it for
 // some hundred lines is let pass.
 func CheckAllocations(t *testing.T, p adapter.Parser, ref time.Time, lines []string) {
 	t.Helper()
@@ -80,7 +80,7 @@ func CheckCut(t *testing.T, p adapter.Parser, ref time.Time, lines []string, com
 	}
 }
 
-// CheckAppends: an event stays as it is when the next line is read behind it.
+// CheckAppends holds that an event stays as it is when the next line is read behind it.
 // Each of the lines gives one event.
 func CheckAppends(t *testing.T, p adapter.Parser, ref time.Time, first, second string) {
 	t.Helper()
