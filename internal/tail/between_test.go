@@ -82,6 +82,17 @@ func TestWhatComesBetween(t *testing.T) {
 			writeFile(t, path, "c\n")
 			letPass(time.Second)
 		}, []string{"a", "b", "c"}},
+		{"late lines in a file that was left empty", func(t *testing.T, path string, _ *disturbed) {
+			writeFile(t, path, "")
+			letPass(time.Second)
+			rename(t, path, path+".1")
+			writeFile(t, path, "b")
+			letPass(10 * time.Second)
+			appendFile(t, path+".1", "a\n")
+			letPass(2 * time.Minute) // it is watched no more
+			appendFile(t, path, "\n")
+			letPass(time.Second)
+		}, []string{"a", "b"}},
 		{"copied, renamed and compressed before it is read", func(t *testing.T, path string, s *disturbed) {
 			s.at, s.do = "a", func() {
 				s.at = "never"
@@ -107,6 +118,44 @@ func TestWhatComesBetween(t *testing.T) {
 				stop()
 				if diff := cmp.Diff(tt.want, s.lines); diff != "" {
 					t.Errorf("lines -want +got:\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestFirstLineIsLong reads a first line that is longer than what is read at
+// once, and than what is kept; the place behind half of it holds.
+func TestFirstLineIsLong(t *testing.T) {
+	long := strings.Repeat("a", 50)
+	for _, tt := range []struct {
+		name string
+		cfg  Config
+		text string
+		want []string
+	}{
+		{"than a batch", Config{BatchBytes: 20}, long + "\n", []string{long, "b"}},
+		{"than a line may be", Config{MaxLine: 20}, long, []string{long[:20], "b"}},
+		{"after a hole", Config{MaxLine: 20, BatchBytes: 10}, strings.Repeat("\x00", 30) + long, []string{long[:20], "b"}},
+		{"than what a file is known by", Config{MaxLine: 20, BatchBytes: 10}, strings.Repeat(long, 50), []string{long[:20], "b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "mail.log")
+				s := &store{}
+				stop := run(t, tt.cfg, path, "", s)
+				writeFile(t, path, tt.text)
+				letPass(time.Second)
+				rename(t, path, path+".1")
+				letPass(time.Second)
+				writeFile(t, path, "b\n")
+				letPass(5 * time.Second)
+				stop()
+				stop = run(t, tt.cfg, path, s.place, s)
+				letPass(time.Minute)
+				stop()
+				if diff := cmp.Diff(tt.want, s.lines); diff != "" || len(s.spots) > 0 {
+					t.Errorf("blind spots %v; lines -want +got:\n%s", s.spots, diff)
 				}
 			})
 		})

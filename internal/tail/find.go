@@ -241,6 +241,7 @@ func (f *follower) newestMark() (*mark, error) {
 			err = lf.seekEnd()
 		} else {
 			_, _, err = lf.next(headLen)
+			_, _ = lf.leave() // also by half a line it is known again
 		}
 		m := lf.mark()
 		lf.close()

@@ -386,6 +386,19 @@ func (f *follower) readElsewhere(lf *logFile) bool {
 	return f.after != nil && 0 < f.after.Head && f.after.Head <= n && sum(begins[:f.after.Head]) == f.after.HeadSum
 }
 
+// noLongerEmpty notes that something was read of a file that was empty when it
+// was left: what comes after it is new, itself is not.
+func (f *follower) noLongerEmpty(lf *logFile) {
+	if len(lf.head) == 0 {
+		return
+	}
+	i := slices.IndexFunc(f.empty, func(id fileID) bool { return id.dev == lf.dev && id.ino == lf.ino })
+	if i >= 0 {
+		m := lf.mark()
+		f.after, f.empty = &m, f.empty[i+1:]
+	}
+}
+
 // maxLateBatches is how much is read from one late file before the others
 // have their turn.
 const maxLateBatches = 16
@@ -406,8 +419,9 @@ func (f *follower) readLate(ctx context.Context) error {
 				expired = true // emptied or gone: its lines were read
 			}
 			if err != nil && expired {
-				text, cut = lf.lines.rest()
+				text, cut = lf.leave()
 			}
+			f.noLongerEmpty(lf)
 			if text != "" {
 				if err := f.deliver(ctx, lf, text, cut); err != nil {
 					return err

@@ -30,6 +30,7 @@ type logFile struct {
 	mod     time.Time
 	head    []byte // the first bytes, as they were read; at most headLen
 	headSum string // of head, "" when not yet made
+	start   []byte // what was read of it while it is unsure
 	lines   lines
 	copied  bool // a copy or compressed: nobody writes into it
 	bounded bool // what lies beyond limit is read elsewhere
@@ -162,8 +163,12 @@ func (lf *logFile) next(batch int) (text string, cut int, err error) {
 	if lf.bounded {
 		size = min(size, lf.limit)
 	}
-	if lf.unsure() && (size != lf.lines.pos() || !st.ModTime().Equal(lf.mod)) {
-		lf.lines.forget()
+	if lf.unsure() {
+		if size != lf.lines.pos() || !st.ModTime().Equal(lf.mod) {
+			lf.lines.forget()
+			lf.start = nil
+		}
+		batch = max(batch, headLen) // after so much it is sure
 	}
 	pos := lf.lines.pos()
 	if st.Size() < pos {
@@ -198,7 +203,7 @@ func (lf *logFile) next(batch int) (text string, cut int, err error) {
 	}
 	text, cut = lf.lines.take(buf[:at+n])
 	if text == "" && lf.unsure() && len(head) < headLen {
-		head = lf.head
+		lf.start, head = head, lf.head
 	}
 	lf.grew(head)
 	return text, cut, nil
@@ -213,8 +218,7 @@ func (lf *logFile) unsure() bool { return lf.z == nil && len(lf.head) == 0 }
 // only for what comes late.
 func (lf *logFile) leave() (text string, cut int) {
 	if lf.unsure() {
-		start := append(make([]byte, lf.lines.lead), lf.lines.carry...)
-		lf.head, lf.headSum = start[:min(len(start), headLen)], ""
+		lf.head, lf.start = lf.start, nil
 	}
 	return lf.lines.rest()
 }
