@@ -43,19 +43,29 @@ func (m *Mending) Mend() error {
 
 // Stop stops processes until the drill is over; none is an error.
 func (m *Mending) Stop(pids ...int) error {
-	if err := Signal(syscall.SIGSTOP, pids...); err != nil {
-		return err
+	if len(pids) == 0 {
+		return errNoProcess
 	}
-	m.Undo(func() error { return Signal(syscall.SIGCONT, pids...) })
+	for _, pid := range pids { // each by itself: where a later one has ended, the others go on all the same
+		if err := Signal(syscall.SIGSTOP, pid); err != nil {
+			return err
+		}
+		m.Undo(func() error { return Signal(syscall.SIGCONT, pid) })
+	}
 	return nil
 }
 
+var errNoProcess = errors.New("no such process runs")
+
 // Signal sends a signal to processes; none is an error.
 func Signal(sig syscall.Signal, pids ...int) error {
-	if len(pids) == 0 || pids[0] == 0 {
-		return errors.New("no such process runs")
+	if len(pids) == 0 {
+		return errNoProcess
 	}
 	for _, pid := range pids {
+		if pid <= 0 { // kill(2) would take it for a group of processes, 0 for one's own
+			return errNoProcess
+		}
 		if err := syscall.Kill(pid, sig); err != nil {
 			return fmt.Errorf("signal %d: %w", pid, err)
 		}
