@@ -62,7 +62,8 @@ class Route {
 
   /** Sets parameters of the present view's address. */
   set(query) {
-    this.go(href(location.pathname, { ...this.now.query, ...query }), true)
+    const address = href(location.pathname, { ...this.now.query, ...query })
+    if (address !== location.pathname + location.search) this.go(address, true) // else a trace, say, would begin anew
   }
 
   // A plain click on a link to a view stays in the page.

@@ -271,14 +271,19 @@ describe('looking closer', () => {
   test('a list of messages says what it leaves out, and does not grow stale', async (t) => {
     const list = await lab.get('queue/messages')
     const item = (id, minutes) => ({ ...list.messages[0], instance: lab.instance.name, queue_id: id, queue: 'tcp_local', sender: '', recipients: [], size: 1, arrived: new Date(Date.now() - minutes * 60000).toISOString() })
-    const answers = [[item('A', 3), item('B', 2), item('C', 1)], [item('C', 1), item('D', 0)]]
+    let answer = { ...list, more: true, messages: [item('A', 3), item('B', 2), item('C', 1)] }
     const page = await at(t, '/')
     await page.clock.install()
-    await page.route('**/api/v1/queue/messages*', (r) => r.fulfill({ json: { ...list, more: answers.length > 1, messages: answers.length > 1 ? answers.shift() : answers[0] } }))
+    await page.route('**/api/v1/queue/messages*', (r) => r.fulfill(answer ? { json: answer } : { status: 503, json: { error: 'the queue is not there' } }))
     await page.goto(lab.api + '/queues?queue=tcp_local')
     const ids = async () => (await page.locator('.messages tbody th').allInnerTexts()).join('')
     await until('the first answer', async () => (await ids()) === 'ABC')
     await page.getByText('the 3 oldest of more').waitFor()
+    page.allowed.push('503')
+    answer = null
+    await page.clock.fastForward(11000)
+    await page.getByText('the queue is not there').waitFor()
+    answer = { ...list, more: false, messages: [item('C', 1), item('D', 0)] }
     await page.clock.fastForward(11000)
     await until('a list that is read again', async () => (await ids()) === 'CD')
   })
@@ -446,7 +451,7 @@ describe('two mail servers', () => {
     assert.equal(await picker.inputValue(), 'second')
     await picker.selectOption(first)
     await page.locator('[data-code=job-controller-down]').waitFor({ state: 'detached' })
-    await picker.locator('option', { hasText: 'second \u25cf' }).waitFor({ state: 'attached' })
+    await picker.locator('option', { hasText: 'second \u25cf trouble' }).waitFor({ state: 'attached' })
     assert.match(await page.title(), /^[\u25cf\u25d0] /)
     await picker.selectOption('second')
     await page.locator('[data-code=job-controller-down] a').first().click()
@@ -457,6 +462,19 @@ describe('two mail servers', () => {
     await page.goto(door.address + '/daemons')
     await page.getByText('Not running: job-controller').waitFor()
     assert.deepEqual(await axe(page), [])
+
+    // A trace looks through the logs of all: to pick another does not begin it anew.
+    const traces = []
+    page.on('request', (r) => r.url().includes('/api/v1/trace?') && traces.push(r.url()))
+    await page.goto(`${door.address}/trace?q=${own.second.message.queue_id}`)
+    await page.getByText(/^1 message, .* steps?, in/).waitFor()
+    await picker.selectOption(first)
+    await settled(page)
+    assert.equal(traces.length, 1)
+    await page.setViewportSize({ width: 390, height: 844 })
+    await settled(page)
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    assert.ok(over <= 0, `with a picker the head is ${over} px too wide`)
   })
 })
 
