@@ -71,6 +71,29 @@ func TestWhatComesBetween(t *testing.T) {
 			writeFile(t, path, "c\n")
 			letPass(time.Second)
 		}, []string{"a", "b", "c"}},
+		{"a copy that was empty, and is half a line for long", func(t *testing.T, path string, s *disturbed) {
+			s.at, s.do = "a", func() { appendFile(t, path+".1", "b a") }
+			writeFile(t, path+".2", "a\n")
+			writeFile(t, path+".1", "")
+			writeFile(t, path, "b and more\n")
+			letPass(10 * time.Second)
+			writeFile(t, path+".1", "b and more\n")
+			writeFile(t, path, "")
+			letPass(time.Second)
+			writeFile(t, path, "c\n")
+			letPass(time.Second)
+		}, []string{"a", "b and more", "c"}},
+		{"half a line, and the next begins like it", func(t *testing.T, path string, s *disturbed) {
+			s.at, s.do = "a", func() { appendFile(t, path+".1", "b a") }
+			writeFile(t, path+".2", "a\n")
+			writeFile(t, path+".1", "")
+			writeFile(t, path, "b ab\n")
+			letPass(10 * time.Second)
+			appendFile(t, path+".1", "a\n")
+			letPass(time.Second)
+			appendFile(t, path, "c\n")
+			letPass(time.Second)
+		}, []string{"a", "b ab", "b aa", "c"}},
 		{"a copy that was empty, and the log truncated at once", func(t *testing.T, path string, _ *disturbed) {
 			writeFile(t, path, "a\n")
 			letPass(time.Second)
@@ -114,6 +137,7 @@ func TestWhatComesBetween(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "mail.log")
 				s := &disturbed{store: &store{}, at: "never"}
 				stop := runInto(t, Config{StartRotated: true}, path, "", s)
+				synctest.Wait() // it waits for the log, and looks when time passes
 				tt.do(t, path, s)
 				stop()
 				if diff := cmp.Diff(tt.want, s.lines); diff != "" {
@@ -143,8 +167,8 @@ func TestFirstLineIsLong(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "mail.log")
 				s := &store{}
-				stop := run(t, tt.cfg, path, "", s)
 				writeFile(t, path, tt.text)
+				stop := run(t, tt.cfg, path, "", s)
 				letPass(time.Second)
 				rename(t, path, path+".1")
 				letPass(time.Second)

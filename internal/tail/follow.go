@@ -158,6 +158,13 @@ func (f *follower) atEnd(ctx context.Context) (bool, error) {
 		case !f.settled() && !hurried:
 			f.cur.quiet++
 			return false, nil
+		case f.half():
+			// Read the log; the copy is watched, should it become something else.
+			f.cur.forget()
+			f.late = append(f.late, f.cur)
+			f.cur, f.chain = f.chain[0], nil
+			f.rotated = time.Time{}
+			return true, nil
 		}
 		return true, f.advance(ctx)
 	}
@@ -232,6 +239,13 @@ func (f *follower) rotatedAway(ctx context.Context, st fs.FileInfo) (bool, error
 		}
 	}
 	return true, f.advance(ctx)
+}
+
+// half reports whether the current file is less than a line, with which the
+// next begins: the beginning of a copy that is being made of the log.
+func (f *follower) half() bool {
+	c := f.cur
+	return c.unsure() && len(c.start) > 0 && len(f.chain) == 1 && f.chain[0].z == nil && f.chain[0].holds(c.start, 0)
 }
 
 // nextIsEmpty reports whether the next file is the log itself and still empty:

@@ -165,8 +165,7 @@ func (lf *logFile) next(batch int) (text string, cut int, err error) {
 	}
 	if lf.unsure() {
 		if size != lf.lines.pos() || !st.ModTime().Equal(lf.mod) {
-			lf.lines.forget()
-			lf.start = nil
+			lf.forget()
 		}
 		batch = max(batch, headLen) // after so much it is sure
 	}
@@ -213,6 +212,12 @@ func (lf *logFile) next(batch int) (text string, cut int, err error) {
 // beginning does not tell it from another: it is read again from its start
 // whenever the file has changed, until its first line is whole.
 func (lf *logFile) unsure() bool { return lf.z == nil && len(lf.head) == 0 }
+
+// forget has what was read while it is unsure read again.
+func (lf *logFile) forget() {
+	lf.lines.forget()
+	lf.start = nil
+}
 
 // leave gives the unfinished line as a line: the file is read no more, or
 // only for what comes late.
