@@ -271,7 +271,7 @@ describe('looking closer', () => {
   test('a list of messages says what it leaves out, and does not grow stale', async (t) => {
     const list = await lab.get('queue/messages')
     const item = (id, minutes) => ({ ...list.messages[0], instance: lab.instance.name, queue_id: id, queue: 'tcp_local', sender: '', recipients: [], size: 1, arrived: new Date(Date.now() - minutes * 60000).toISOString() })
-    let answer = { ...list, more: true, messages: [item('A', 3), item('B', 2), item('C', 1)] }
+    let answer = { ...list, more: true, messages: [item('A', 3), item('B', 2), item('C', 1), item('A', 3)] }
     const page = await at(t, '/')
     await page.clock.install()
     await page.route('**/api/v1/queue/messages*', (r) => r.fulfill(answer ? { json: answer } : { status: 503, json: { error: 'the queue is not there' } }))
