@@ -176,6 +176,27 @@ func TestFirstPlaceIsStored(t *testing.T) {
 	wantMetric(t, b, noon.Add(time.Minute), float64(strings.Count(text, "\n")), "mtawatch_log_lines_total")
 }
 
+// TestBatchWithoutPlaceIsNotStored: a log that is read once is counted file by
+// file, so half of one is not stored: it would be read and counted again.
+func TestBatchWithoutPlaceIsNotStored(t *testing.T) {
+	dir := t.TempDir()
+	db, series := stores(t, dir)
+	b := newBelt(t, db, series)
+	for i := range 3 {
+		at := noon.Add(time.Duration(i) * time.Minute)
+		if err := b.Batch(ctx, tail.Batch{Source: logPath, Text: mail(i, at), Ref: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeAll(t, db, series)
+
+	db, series = stores(t, dir)
+	defer closeAll(t, db, series)
+	if n, found := metric(newBelt(t, db, series), noon.Add(time.Hour), "mtawatch_log_lines_total"); found && n != 0 {
+		t.Errorf("%g lines are stored without the place behind them", n)
+	}
+}
+
 // TestCatchUp reads an old log at the start: its counts lie at their own
 // times in the history.
 func TestCatchUp(t *testing.T) {

@@ -124,7 +124,7 @@ func (b *Belt) take(t tail.Batch) (bool, error) {
 		}
 		b.line(s, adapter.Line{Text: strings.TrimSuffix(line, "\r"), Ref: t.Ref})
 	}
-	first := s.place == ""
+	first := s.place == "" && t.Place != ""
 	s.place = t.Place
 	s.behind = t.Behind
 	s.atEnd = s.atEnd || t.AtEnd
