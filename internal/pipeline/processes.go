@@ -38,13 +38,31 @@ func (b *Belt) SetProcesses(at time.Time, byInstance map[string][]mta.RoleProces
 			v.known = false
 			continue
 		}
-		v.set(list)
+		for _, r := range v.set(list) {
+			b.replaced(name, r)
+		}
 	}
 }
 
-// set takes the processes and counts the dispatchers and job controllers
-// that took the place of another.
-func (v *processView) set(list []mta.RoleProcess) {
+// replaced is a process that was seen and has a successor.
+type replaced struct {
+	role mta.Role
+	old  int       // its pid
+	next time.Time // the start of its successor
+}
+
+// replaced notes the end of a process of which the kernel has not told, or not
+// yet: what the log says of its end is looked for by its pid.
+func (b *Belt) replaced(instance string, r replaced) {
+	key := exitKey{instance, r.role}
+	if e, told := b.judgement.exits[key]; !told || e.pid != r.old {
+		b.judgement.exits[key] = exit{r.old, r.next}
+	}
+}
+
+// set takes the processes, counts the dispatchers and job controllers that
+// took the place of another, and gives those others.
+func (v *processView) set(list []mta.RoleProcess) (gone []replaced) {
 	v.list, v.known = list, true
 	for _, role := range []mta.Role{mta.RoleDispatcher, mta.RoleJobController} {
 		var newest identity
@@ -58,9 +76,11 @@ func (v *processView) set(list []mta.RoleProcess) {
 		}
 		if old := v.last[role]; old.pid != 0 && old != newest && newest.start.After(old.start) {
 			v.restarts[role]++
+			gone = append(gone, replaced{role, old.pid, newest.start})
 		}
 		v.last[role] = newest
 	}
+	return gone
 }
 
 // Watched lists the processes whose end must be known at once: the
@@ -114,21 +134,35 @@ func (b *Belt) missed() (open, missing bool) {
 	return open, missing
 }
 
-// Exited takes word from the kernel that a process ended.
+// Exited takes word from the kernel that a process ended. The processes may
+// have been read since then: it is known also when they lack it already.
 func (b *Belt) Exited(pid int, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name, v := range b.procs {
-		for i := range v.list {
-			if v.list[i].PID == pid {
-				b.log.Warn("process ended", "instance", name, "role", v.list[i].Role.String(), "pid", pid)
-				b.judgement.exits[exitKey{name, v.list[i].Role}] = exit{pid, at}
-				v.list = append(v.list[:i:i], v.list[i+1:]...)
+		for _, role := range []mta.Role{mta.RoleDispatcher, mta.RoleJobController} {
+			listed := v.drop(pid, role)
+			if listed {
 				b.procTime = at
+			}
+			if listed || v.last[role].pid == pid {
+				b.log.Warn("process ended", "instance", name, "role", role.String(), "pid", pid)
+				b.judgement.exits[exitKey{name, role}] = exit{pid, at}
 				return
 			}
 		}
 	}
+}
+
+// drop takes a process off the list and reports whether it was there.
+func (v *processView) drop(pid int, role mta.Role) bool {
+	for i := range v.list {
+		if v.list[i].PID == pid && v.list[i].Role == role {
+			v.list = append(v.list[:i:i], v.list[i+1:]...)
+			return true
+		}
+	}
+	return false
 }
 
 // counts gives the processes by role.

@@ -82,6 +82,28 @@ func TestDaemonGone(t *testing.T) {
 	}
 }
 
+// TestEndIsKnown has the processes read between the end of a qmgr and the
+// kernel's word of it, without and with a successor.
+func TestEndIsKnown(t *testing.T) {
+	master := mta.RoleProcess{Process: mta.Process{PID: 10, Start: noon}, Role: mta.RoleDispatcher}
+	qmgr := mta.RoleProcess{Process: mta.Process{PID: 11, Start: noon}, Role: mta.RoleJobController}
+	next := mta.RoleProcess{Process: mta.Process{PID: 20, Start: noon.Add(2 * time.Second)}, Role: mta.RoleJobController}
+	for _, read := range [][]mta.RoleProcess{{master, qmgr}, {master}, {master, next}} {
+		b := newBelt(t, nil, nil)
+		b.SetProcesses(noon, map[string][]mta.RoleProcess{"postfix": {master, qmgr}}, "")
+		b.SetProcesses(noon.Add(3*time.Second), map[string][]mta.RoleProcess{"postfix": read}, "")
+		b.Exited(11, noon.Add(3*time.Second))
+		b.mu.Lock()
+		if e := (facts{b}).Exit("postfix", mta.RoleJobController); e.PID != 11 || e.Time.Before(noon.Add(2*time.Second)) {
+			t.Errorf("the end of qmgr with %d processes read since: %+v", len(read), e)
+		}
+		if e := (facts{b}).Exit("postfix", mta.RoleDispatcher); e.PID != 0 {
+			t.Errorf("the end of a master that runs: %+v", e)
+		}
+		b.mu.Unlock()
+	}
+}
+
 func TestSourceHealth(t *testing.T) {
 	b := newBelt(t, nil, nil)
 	feed := func(at time.Time, text string) {
