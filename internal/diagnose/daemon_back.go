@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -49,6 +50,10 @@ func daemonBack(role mta.Role) func(*Case, *mta.Finding) bool {
 		if start.IsZero() {
 			return false // not known, or gone
 		}
+		anew := start.After(m.Since)
+		if !anew && !strings.Contains(m.Cause, "stopped by a signal") && !troubleShows(c, in, role) {
+			return false
+		}
 		name, process := theDaemon(c, in.Name, role), daemonName(c, in.Name, role)
 		if pid != 0 {
 			process += " " + amountPlain(pid)
@@ -56,7 +61,7 @@ func daemonBack(role mta.Role) func(*Case, *mta.Finding) bool {
 		at := start.In(c.Now.Location()).Format("15:04:05")
 		was := fact("what was found before: " + m.Cause)
 		m.RuledOut, m.Avoid = nil, nil
-		if start.After(m.Since) {
+		if anew {
 			m.Title = name + " is back since " + at + "; watching that it stays"
 			m.Cause = process + " was started at " + at + ", " + span(start.Sub(m.Since)) + " after the trouble began."
 			m.Advice = []string{"nothing is to be started; find out why it ended, lest it ends again"}
@@ -72,4 +77,26 @@ func daemonBack(role mta.Role) func(*Case, *mta.Finding) bool {
 		m.Evidence = []mta.Evidence{fact(process + " runs; 1 is the rule"), was}
 		return true
 	}
+}
+
+// troubleShows reports whether that is read by which a daemon that runs is seen
+// to hang or not to answer: else its silence says nothing.
+func troubleShows(c *Case, in *Instance, role mta.Role) bool {
+	if role == mta.RoleJobController {
+		return logsCurrent(c)
+	}
+	for _, p := range in.Ports {
+		if _, read := p.Current.Value(); !read {
+			return false
+		}
+	}
+	for name, g := range c.Probes {
+		if kind, _, _ := strings.Cut(name, ":"); kind != "smtp" {
+			continue
+		}
+		if _, known := g.Value(); !known {
+			return false
+		}
+	}
+	return true
 }
