@@ -69,6 +69,9 @@ func TestWhatIsAwaySaysSo(t *testing.T) {
 				t.Errorf("at %d s %q is over since %s", second, f.Title, f.Over)
 			}
 		}
+		if since := at(14); second >= 14 && second <= 20 && !open[0].Over.Equal(since) {
+			t.Errorf("at %d s it is over since %s, want %s: before, nothing was seen", second, open[0].Over, since)
+		}
 		return open[0].Title, open[0].Folded[0].Title
 	}
 	before := []string{"down", "jobs down"}

@@ -120,7 +120,11 @@ func (b *Book) lookAway(in *incident) {
 			return
 		}
 		if instead := *f; b.over(&instead) {
-			b.retold = b.retold || e.over == nil
+			if instead.Over = b.now; e.over != nil {
+				instead.Over = e.over.Over
+			} else {
+				b.retold = true
+			}
 			e.over, b.open = &instead, nil
 		}
 	}
@@ -147,8 +151,7 @@ func (in *incident) told() mta.Finding {
 // instead puts the words of what was seen instead in the place of a finding's own.
 func (e *entry) instead(f mta.Finding) mta.Finding {
 	if o := e.over; o != nil {
-		f.Title, f.Cause, f.Evidence, f.RuledOut, f.Advice, f.Avoid = o.Title, o.Cause, o.Evidence, o.RuledOut, o.Advice, o.Avoid
-		f.Over = e.goneAt
+		f.Title, f.Cause, f.Evidence, f.RuledOut, f.Advice, f.Avoid, f.Over = o.Title, o.Cause, o.Evidence, o.RuledOut, o.Advice, o.Avoid, o.Over
 	}
 	return f
 }
