@@ -41,6 +41,7 @@ type instance struct {
 	name          string
 	dests         *destinations
 	ring          ring
+	minute        minute
 	rejects       map[rejectKey]*row
 	senders       senders
 	channels      channels
@@ -110,6 +111,7 @@ func (m *Meter) addDelivery(d *mta.Delivery) {
 	s.status[d.Status]++
 	s.cause[d.Cause]++
 	m.failures.add(d, &dest.rows)
+	in.minute.add(d.Time, d.Status == mta.StatusSent)
 	if !d.HasDelay || d.Status != mta.StatusSent {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mtawatch/mtawatch/internal/mta"
 	"github.com/mtawatch/mtawatch/internal/tail"
+	"github.com/mtawatch/mtawatch/internal/view"
 )
 
 // TestUnknownIsNeverZero looks at a belt that has been told nothing: no sign
@@ -163,4 +164,35 @@ func TestGapHabit(t *testing.T) {
 	want("a day later", within.Least)
 	g.add(noon.Add(27*time.Hour), 20*time.Hour)
 	want("a gap of 20 h", within.Most)
+}
+
+// TestLastMinute: what is told of the last minute is of what is known of it,
+// and of a log of which nothing older is known the window begins there.
+func TestLastMinute(t *testing.T) {
+	b := newBelt(t, nil, nil)
+	if m := b.Status(noon).Instances[0].Failures.Minute; m != nil {
+		t.Errorf("before any line was read: %+v", m)
+	}
+	const text = `2026-11-23T12:00:01+00:00 mx1 postfix/smtp[99]: 4cXk2q1Z3nz9v: to=<b@example.net>, relay=mx1.example.net[192.0.2.7]:25, delay=1, delays=0.1/0/0.4/0.5, dsn=2.0.0, status=sent (250 ok)
+2026-11-23T12:00:21+00:00 mx1 postfix/smtp[99]: 4cXk2q1Z3nz9w: to=<b@example.net>, relay=mx1.example.net[192.0.2.7]:25, delay=1, delays=0.1/0/0.4/0.5, dsn=4.0.0, status=deferred (450 later)
+`
+	if err := b.Batch(t.Context(), tail.Batch{Source: logPath, Text: text, Ref: noon, AtEnd: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		at   time.Duration // after noon
+		want view.LastMinute
+	}{
+		{31 * time.Second, view.LastMinute{Sent: 1, Failed: 1, Span: 30 * time.Second}},
+		{70 * time.Second, view.LastMinute{Failed: 1, Span: time.Minute}},
+		{5 * time.Minute, view.LastMinute{Span: time.Minute}},
+	} {
+		f := b.Status(noon.Add(tt.at)).Instances[0].Failures
+		if f.Minute == nil || *f.Minute != tt.want {
+			t.Errorf("after %v: %+v, want %+v", tt.at, f.Minute, tt.want)
+		}
+		if first := noon.Add(time.Second); !f.Since.Equal(first) {
+			t.Errorf("after %v the figures are since %v, want %v", tt.at, f.Since, first)
+		}
+	}
 }

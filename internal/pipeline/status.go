@@ -84,11 +84,25 @@ func (b *Belt) logQueue(in mta.Instance) *view.LogQueue {
 
 func (b *Belt) failureStatus(in mta.Instance, now time.Time) view.FailureStatus {
 	t := b.meter.Totals(in.Name, now.Add(-statusWindow), now)
-	s := view.FailureStatus{Window: statusWindow, Attempts: t.Attempts, Causes: t.Causes, Rejects: &t.Rejects, Received: &t.Received, Since: t.Since}
+	s := view.FailureStatus{Window: statusWindow, Attempts: t.Attempts, Causes: t.Causes, Rejects: &t.Rejects, Received: &t.Received,
+		Since: latest(t.Since, b.knownSince(in)), Minute: b.lastMinute(in, now)}
 	if why := b.logUnknown(in, now); why != "" {
 		return view.FailureStatus{Window: statusWindow, Unknown: why}
 	}
 	return s
+}
+
+// lastMinute gives the attempts of the minute before now; nil while lines of
+// it may be unread.
+func (b *Belt) lastMinute(in mta.Instance, now time.Time) *view.LastMinute {
+	sent, failed, from := b.meter.LastMinute(in.Name, now)
+	if !b.started.IsZero() && (from.IsZero() || b.started.Before(from)) {
+		from = b.started // the log is read on from where it was left
+	}
+	if from.IsZero() || !from.Before(now) || !b.live() {
+		return nil
+	}
+	return &view.LastMinute{Sent: sent, Failed: failed, Span: min(now.Sub(from), time.Minute)}
 }
 
 // knownSince is the stamp of the first event read from the instance's logs.

@@ -78,11 +78,7 @@ func Failures(now time.Time, in view.InstanceStatus) []string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	since := f.Since
-	if log := in.Queue.FromLog; log != nil && log.Since.After(since) && !since.IsZero() {
-		since = log.Since // the log is known from here on
-	}
-	l := Cover(now, since, f.Window) + ": "
+	l := Cover(now, f.Since, f.Window) + ": "
 	if f.Received != nil {
 		l += fmt.Sprintf("%d received, ", *f.Received)
 	}

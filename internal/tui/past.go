@@ -78,62 +78,21 @@ func (l *line) steps(end time.Time, step time.Duration, n int) []point {
 // past is what is kept of one instance's signs.
 type past struct {
 	queue, sent, failed, connections, processes line
-	rates                                       rates
 	// What is normal for sums, of which a status tells only the parts; nil
 	// while no chart has told it.
 	usualFailed, usualConnections *view.Range
 }
 
-// rates makes figures a minute of attempts that are counted in a window.
-type rates struct {
-	last   view.FailureStatus
-	at     time.Time
-	pieces []piece // of the last minute
-}
+// leastSpan is how much of the last minute must be known for a figure a minute.
+const leastSpan = 30 * time.Second
 
-// piece is what came between two answers.
-type piece struct {
-	at           time.Time
-	took         time.Duration
-	sent, failed int64
-}
-
-// rateSpan is what a rate is the mean of.
-const rateSpan = time.Minute
-
-// add takes the attempts of an answer. When a step has left the window the
-// difference to the answer before tells nothing, and is left out.
-func (r *rates) add(at time.Time, f view.FailureStatus) {
-	if f.Unknown != "" || f.Attempts == nil {
-		*r = rates{}
-		return
-	}
-	sent, failed := attempts(f)
-	took := at.Sub(r.at)
-	if r.last.Attempts != nil && took > 0 && took <= rateSpan && f.Since.Equal(r.last.Since) {
-		s, d := attempts(r.last)
-		if sent >= s && failed >= d {
-			r.pieces = append(r.pieces, piece{at, took, sent - s, failed - d})
-		}
-	}
-	r.last, r.at = f, at
-	for len(r.pieces) > 0 && r.pieces[0].at.Before(at.Add(-rateSpan)) {
-		r.pieces = r.pieces[1:]
-	}
-}
-
-// minute gives attempts a minute, NaN while they are not known.
-func (r *rates) minute() (sent, failed float64) {
-	var took time.Duration
-	for _, p := range r.pieces {
-		took += p.took
-		sent += float64(p.sent)
-		failed += float64(p.failed)
-	}
-	if took <= 0 {
+// aMinute gives attempts a minute, NaN while they are not known.
+func aMinute(f view.FailureStatus) (sent, failed float64) {
+	m := f.Minute
+	if f.Unknown != "" || m == nil || m.Span < leastSpan {
 		return math.NaN(), math.NaN()
 	}
-	return sent / took.Minutes(), failed / took.Minutes()
+	return float64(m.Sent) / m.Span.Minutes(), float64(m.Failed) / m.Span.Minutes()
 }
 
 // attempts adds up what went well and what did not.
@@ -150,7 +109,6 @@ func attempts(f view.FailureStatus) (sent, failed int64) {
 
 // add takes the signs of one answer.
 func (p *past) add(at time.Time, lasts time.Duration, in *view.InstanceStatus) {
-	p.rates.add(at, in.Failures)
 	put := func(l *line, v float64, r *view.Range) {
 		q := unknownPoint()
 		q.at, q.lasts, q.value = at, lasts, v
@@ -159,7 +117,7 @@ func (p *past) add(at time.Time, lasts time.Duration, in *view.InstanceStatus) {
 		}
 		l.add(q)
 	}
-	sent, failed := p.rates.minute()
+	sent, failed := aMinute(in.Failures)
 	normalSent, normalFailed := p.normalAttempts(in.Failures.Normal)
 	put(&p.queue, waiting(in.Queue), in.Queue.Normal)
 	put(&p.sent, sent, normalSent)

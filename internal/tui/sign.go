@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -204,12 +205,12 @@ func failureSign(now time.Time, in *view.InstanceStatus, p *past) sign {
 	if f.Unknown != "" || f.Attempts == nil {
 		return g
 	}
-	sent, failed := p.rates.minute()
+	sent, failed := aMinute(f)
 	g.now = fmt.Sprintf("%s sent, %s failed a minute", figure(sent), figure(failed))
 	g.short = fmt.Sprintf("%s/%s min", figure(sent), figure(failed))
-	if math.IsNaN(sent) { // two answers make a rate
+	if math.IsNaN(sent) { // the last minute is not known yet
 		s, d := attempts(f)
-		g.now = fmt.Sprintf("%d sent, %d failed in the last hour", s, d)
+		g.now = fmt.Sprintf("%d sent, %d failed since %s", s, d, cmp.Or(say.Clock(now, f.Since), unknownWord))
 		g.short = fmt.Sprintf("%d/%d h", s, d)
 	}
 	if s, d := p.normalAttempts(f.Normal); s != nil {

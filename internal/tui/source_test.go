@@ -88,7 +88,7 @@ func calm() *source {
 	in := view.InstanceStatus{Instance: mta.Instance{MTA: "postfix", Name: "postfix-out", Running: true},
 		Queue: view.QueueStatus{Time: noon, Messages: ptr(int64(12)), Bytes: ptr(int64(34_567)), Normal: normal(5, 40),
 			Queues: []mta.QueueCount{{Name: "active", Messages: 1}, {Name: "deferred", Messages: 11, Oldest: noon.Add(-125 * time.Minute)}}},
-		Failures: view.FailureStatus{Window: time.Hour, Since: noon.Add(-time.Hour), Received: ptr(int64(351)), Rejects: ptr(int64(25)),
+		Failures: view.FailureStatus{Window: time.Hour, Since: noon.Add(-time.Hour), Received: ptr(int64(351)), Rejects: ptr(int64(25)), Minute: &view.LastMinute{Sent: 6, Failed: 1, Span: time.Minute},
 			Attempts: map[string]int64{"sent": 340, "deferred": 11, "bounced": 1}, Causes: map[string]int64{"greylisted": 8, "unknown-user": 4},
 			Normal: &view.NormalFailures{Attempts: map[string]view.Range{"sent": *normal(4, 9), "deferred": *normal(0, 1), "bounced": *normal(0, 0.5)}}},
 		Connections: view.ConnectionStatus{Time: noon, Ports: []view.PortRow{{Port: 25, Service: "smtp", Listening: true, AcceptQueue: ptr(int64(0)), AcceptLimit: ptr(int64(100)),

@@ -46,7 +46,11 @@ func TestScreens(t *testing.T) {
 		{"destination", incident, [][2]int{{80, 24}}, []string{"2", "down", "enter"}},
 		{"filter", calm, [][2]int{{80, 24}}, []string{"3", "/", "exnet"}},
 		{"help", calm, [][2]int{{80, 40}}, []string{"?"}},
-		{"look", func() *source { s := calm(); s.status.Daemon, s.status.Judged = nil, false; return s }, [][2]int{{80, 24}}, nil},
+		{"look", func() *source {
+			s := calm()
+			s.status.Daemon, s.status.Judged, s.status.Instances[0].Failures.Minute = nil, false, nil
+			return s
+		}, [][2]int{{80, 24}}, nil},
 		{"unknown", unseen, [][2]int{{40, 10}, {80, 24}}, nil},
 		{"none", func() *source { s := calm(); s.status.Instances = nil; return s }, [][2]int{{80, 24}}, nil},
 	}

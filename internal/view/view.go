@@ -115,8 +115,17 @@ type FailureStatus struct {
 	Attempts map[string]int64 `json:"attempts"`       // by status
 	Causes   map[string]int64 `json:"causes"`         // of what was not sent
 	Rejects  *int64           `json:"rejects"`
+	Minute   *LastMinute      `json:"last_minute,omitempty"` // absent while it is not known
 	Normal   *NormalFailures  `json:"normal,omitempty"`
 	Unknown  string           `json:"unknown,omitempty"`
+}
+
+// LastMinute is the delivery attempts of the minute that ends with the
+// answer, by the times in the log: what every surface calls "a minute".
+type LastMinute struct {
+	Sent   int64         `json:"sent"`
+	Failed int64         `json:"failed"`  // deferred, bounced and expired
+	Span   time.Duration `json:"span_ns"` // what it covers: less than a minute soon after a start
 }
 
 // NormalFailures is what is normal a minute.
