@@ -94,6 +94,17 @@ func TestWhatComesBetween(t *testing.T) {
 			appendFile(t, path, "c\n")
 			letPass(time.Second)
 		}, []string{"a", "b ab", "b aa", "c"}},
+		{"half a line twice, and the older is more first", func(t *testing.T, path string, s *disturbed) {
+			s.at, s.do = "a", func() { appendFile(t, path+".1", "b a") }
+			writeFile(t, path+".2", "a\n")
+			writeFile(t, path+".1", "")
+			writeFile(t, path, "b a")
+			letPass(10 * time.Second)
+			appendFile(t, path+".1", "a\n")
+			letPass(2 * time.Minute)
+			appendFile(t, path, "b\n")
+			letPass(time.Second)
+		}, []string{"a", "b aa", "b ab"}},
 		{"a copy that was empty, and the log truncated at once", func(t *testing.T, path string, _ *disturbed) {
 			writeFile(t, path, "a\n")
 			letPass(time.Second)

@@ -161,7 +161,7 @@ func (f *follower) atEnd(ctx context.Context) (bool, error) {
 		case f.half():
 			// Read the log; the copy is watched, should it become something else.
 			f.cur.forget()
-			f.late = append(f.late, f.cur)
+			f.late, f.empty = append(f.late, f.cur), append(f.empty, f.cur.id())
 			f.cur, f.chain = f.chain[0], nil
 			f.rotated = time.Time{}
 			return true, nil
