@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -56,30 +55,17 @@ type doctor struct {
 	procErr error
 }
 
-// running reports whether an instance runs: by the processes of now, and by
-// the last detection where those cannot be read or told apart.
-func (d *doctor) running(in mta.Instance) bool {
-	if list := d.procs[in.Name]; d.procErr == nil && len(list) > 0 {
-		return dispatchers(list) > 0
-	}
-	return in.Running
-}
-
-func dispatchers(list []mta.RoleProcess) (n int) {
-	for _, p := range list {
-		if p.Role == mta.RoleDispatcher {
-			n++
-		}
-	}
-	return n
-}
-
 func (d *doctor) ok(name, text string) {
 	d.out.Checks = append(d.out.Checks, view.DoctorCheck{Name: name, OK: true, Text: text})
 }
 
 func (d *doctor) bad(name, text, advice string) {
 	d.out.Checks = append(d.out.Checks, view.DoctorCheck{Name: name, Text: text, Advice: advice})
+}
+
+// fault notes what is seen, and is not as it should be.
+func (d *doctor) fault(name, text, advice string) {
+	d.out.Checks = append(d.out.Checks, view.DoctorCheck{Name: name, Fault: true, Text: text, Advice: advice})
 }
 
 // check notes err as a failure with its advice, or text as a success.
@@ -93,14 +79,7 @@ func (d *doctor) check(name, text string, err error, advice string) {
 
 func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 	what := fmt.Sprintf("%s, configuration %s, queue %s", strings.TrimSpace(in.MTA+" "+in.Version), in.ConfigDir, in.QueueDir)
-	switch {
-	case d.running(in):
-		d.ok(in.Name, what+", running")
-	case len(d.procs[in.Name]) > 0:
-		d.bad(in.Name, what+", not running", "end the processes that are left over, then start the mail server")
-	default:
-		d.bad(in.Name, what+", not running", startOf(in))
-	}
+	d.runs(in, what)
 	for _, n := range in.Notes {
 		d.bad(in.Name+" configuration", n, "")
 	}
@@ -232,43 +211,6 @@ func (d *doctor) sockets(ctx context.Context, instances []mta.Instance) {
 		err = w.Close()
 	}
 	d.check("closed connections", "connections shorter than the interval are counted", err, "allow netlink sockets; a kernel of 4.1 or later is needed")
-}
-
-func (d *doctor) processes(instances []mta.Instance) {
-	if d.procErr != nil {
-		d.bad("processes", d.procErr.Error(), "mount /proc without hidepid, or give the user the group of its gid= option")
-		return
-	}
-	for _, in := range instances {
-		list := d.procs[in.Name]
-		name := in.Name + " processes"
-		switch {
-		case dispatchers(list) > 0:
-			d.ok(name, fmt.Sprintf("processes with their roles: %d", len(list)))
-		case len(list) > 0:
-			d.bad(name, fmt.Sprintf("no dispatcher: it does not run; %s", leftOver(list)), "end them before starting it again: kill "+pids(list))
-		case in.Running:
-			d.bad(name, "it runs, but its processes cannot be told", "run as root or with CAP_SYS_PTRACE to tell several instances apart; mount /proc without hidepid")
-		default:
-			d.bad(name, "no dispatcher: it does not run", startOf(in))
-		}
-	}
-}
-
-func leftOver(list []mta.RoleProcess) string {
-	if len(list) == 1 {
-		return "1 process is left over (an orphan)"
-	}
-	return fmt.Sprintf("%d processes are left over (orphans)", len(list))
-}
-
-// pids names processes for a command, at most 20 of them.
-func pids(list []mta.RoleProcess) string {
-	var names []string
-	for _, p := range list[:min(len(list), 20)] {
-		names = append(names, strconv.Itoa(p.PID))
-	}
-	return strings.Join(names, " ")
 }
 
 // store tries the data directory: there, writable, with space left.

@@ -60,6 +60,9 @@ func (s *Source) Status(ctx context.Context) (view.Status, error) {
 	s.look.logs(ctx)
 	s.look.machine(ctx)
 	st := s.belt.Status(time.Now())
+	for i := range st.Instances {
+		s.inPart(&st.Instances[i])
+	}
 	st.Findings = s.marks.mark(st.Findings)
 	if s.look == nil {
 		st.Daemon = s.daemon(ctx)

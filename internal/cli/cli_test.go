@@ -230,7 +230,8 @@ PID  INSTANCE     ROLE         STATE  STARTED   AGE   CPU  MEMORY  COMMAND
 	{name: "doctor", args: "doctor", status: 3, want: `OK  queue: counted
 NO  log: /var/log/mail.log: permission denied
       to do: usermod -aG adm mtawatch
-1 thing cannot be seen
+NO  postfix-out: not running
+1 thing is not as it should be; 1 thing cannot be seen
 `},
 	{name: "trace", args: "trace --server x 4cXk2q1Z3nz9v", want: `4cXk2q1Z3nz9v  postfix-out
   2026-11-23 12:00:00  smtp          bounced to b@example.net, unknown-user: 550 no such ?user

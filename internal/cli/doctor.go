@@ -23,14 +23,17 @@ func (t *tool) doctor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	failed := int64(0)
+	unseen, faults := int64(0), int64(0)
 	for _, c := range d.Checks {
-		if !c.OK {
-			failed++
+		switch {
+		case c.Fault:
+			faults++
+		case !c.OK:
+			unseen++
 		}
 	}
 	status := error(nil)
-	if failed > 0 || len(d.Checks) == 0 {
+	if unseen+faults > 0 || len(d.Checks) == 0 {
 		status = exit(exitUnknown)
 	}
 	if t.json {
@@ -46,13 +49,20 @@ func (t *tool) doctor(ctx context.Context) error {
 			t.out.hang(8, "      to do: "+clean(c.Advice))
 		}
 	}
-	switch {
-	case len(d.Checks) == 0:
+	if len(d.Checks) == 0 {
 		t.out.line("nothing could be checked")
-	case failed == 0:
-		t.out.line("everything can be seen")
-	default:
-		t.out.line(plural(failed, "thing") + " cannot be seen")
+		return status
 	}
+	text := "everything can be seen"
+	if unseen > 0 {
+		text = plural(unseen, "thing") + " cannot be seen"
+	}
+	switch {
+	case faults == 1:
+		text = "1 thing is not as it should be; " + text
+	case faults > 1:
+		text = plural(faults, "thing") + " are not as they should be; " + text
+	}
+	t.out.line(text)
 	return status
 }

@@ -51,7 +51,7 @@ WARNING  example.net does not answer  destination-timing-out
   why          Its servers do not answer.
   more         mtawatch findings f-7; mtawatch explain destination-timing-out
 
-postfix-out  postfix 3.7.11
+postfix-out  postfix 3.7.11, job-controller not running
   queue        12 messages, 35 kB: deferred 11, active 1; oldest 2h 5m, in deferred
                normal for Monday 12:00: 2.9-20 messages, those on hold apart
   failures     last 1h: 351 received, 340 sent, 11 deferred, 1 bounced; 25 client requests rejected

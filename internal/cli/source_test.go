@@ -127,7 +127,8 @@ func (s *source) Processes(_ context.Context, q view.ProcessQuery) (view.Process
 
 func (s *source) Doctor(context.Context) (view.Doctor, error) {
 	return view.Doctor{Time: noon, Checks: []view.DoctorCheck{{Name: "queue", OK: true, Text: "counted"},
-		{Name: "log", Text: "/var/log/mail.log: permission denied", Advice: "usermod -aG adm mtawatch"}}}, s.err
+		{Name: "log", Text: "/var/log/mail.log: permission denied", Advice: "usermod -aG adm mtawatch"},
+		{Name: "postfix-out", Fault: true, Text: "not running"}}}, s.err
 }
 
 func (s *source) Chart(context.Context, view.ChartQuery) (view.Charts, error) {

@@ -132,8 +132,11 @@ func (t *tool) instanceText(now time.Time, in view.InstanceStatus) {
 	if in.Version != "" {
 		head += " " + clean(in.Version)
 	}
-	if !in.Running {
+	switch missing := in.Processes.Missing; {
+	case !in.Running:
 		head += ", " + t.out.in(yellow, "not running")
+	case len(missing) > 0:
+		head += ", " + t.out.in(yellow, clean(strings.Join(missing, " and "))+" not running")
 	}
 	t.out.line(head)
 	t.sign("queue", in.Queue.Unknown, say.Queue(now, in.Queue))

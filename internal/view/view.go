@@ -379,6 +379,7 @@ type Doctor struct {
 type DoctorCheck struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
+	Fault  bool   `json:"fault,omitempty"` // not OK, though it is seen: it is not as it should be
 	Text   string `json:"text"`
 	Advice string `json:"advice,omitempty"` // the command that would mend it
 }
