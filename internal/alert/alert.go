@@ -7,11 +7,14 @@
 //
 //   - A stronger reading of its family takes the weaker one's place, and when
 //     the stronger one ends first, the weaker takes it back.
-//   - A cause that opens soon after its consequence, or that began before it,
-//     takes the consequence's place: the ID stays, the code becomes that of
+//   - A cause that began before its consequence was told, and opens soon after it or
+//     began before it, takes the consequence's place: the ID stays, the code becomes that of
 //     the cause, and the consequence is listed in Folded. One Changed tells
 //     it. Further consequences that were told apart are Resolved with
 //     FoldedInto set, and are not kept in Past: they are in Folded.
+//   - What was told before its cause began is an incident of its own and stays one, with
+//     its ID, its begin and its end. A cause that opens soon after it, and is as severe,
+//     has an ID and a begin of its own, and lists it in Folded while both are open.
 //   - A consequence that is ready after its cause is listed in Folded and not
 //     told; nor is its end. It can raise the cause's severity, never lower it.
 //   - What began before its cause ended is no news while the backlog is
@@ -164,7 +167,9 @@ func (b *Book) Open() []mta.Finding {
 	if b.open == nil {
 		b.open = make([]mta.Finding, 0, len(b.incidents))
 		for _, in := range b.incidents {
-			b.open = append(b.open, in.told())
+			if b.under(in) == nil {
+				b.open = append(b.open, b.whole(in))
+			}
 		}
 		slices.SortStableFunc(b.open, func(x, y mta.Finding) int {
 			return cmp.Or(cmp.Compare(y.Severity, x.Severity), x.Since.Compare(y.Since), strings.Compare(x.ID, y.ID))

@@ -35,8 +35,8 @@ func (b *Book) keep() {
 			b.dirty[recordOpen+in.finding.ID] = true
 			b.open = nil
 		}
-		if in.news != "" {
-			b.changes = append(b.changes, Change{in.news, b.now, in.told()})
+		if in.news != "" && (in.news != Changed || b.under(in) == nil) {
+			b.changes = append(b.changes, Change{in.news, b.now, b.whole(in)})
 			in.news = ""
 		}
 	}

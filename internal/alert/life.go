@@ -251,15 +251,18 @@ func (b *Book) mustWait(e *entry) bool {
 // causeOf gives the open incident that an entry is a consequence of: of its
 // leading reading, of another reading of its family, or of one of its consequences.
 func (b *Book) causeOf(e *entry) *incident {
+	var hidden *incident
 	for _, in := range b.incidents {
-		if consequence(in.lead, e) {
+		if !consequence(in.lead, e) && !slices.ContainsFunc(in.folded, func(c consequent) bool { return c.entry != nil && consequence(c.entry, e) }) {
+			continue
+		}
+		if b.under(in) == nil {
 			return in
 		}
-		for _, c := range in.folded {
-			if c.entry != nil && consequence(c.entry, e) {
-				return in
-			}
-		}
+		hidden = cmp.Or(hidden, in)
+	}
+	if hidden != nil {
+		return hidden
 	}
 	for _, o := range b.tracked {
 		if o.in != nil || !o.present || !consequence(o, e) {
@@ -301,9 +304,12 @@ func (b *Book) own(in *incident, e *entry) {
 }
 
 // recent says that a consequence was told so shortly before its cause, or
-// began so little before it or later, that they are one incident.
+// began so little before it or later, that they are one incident. What began
+// after the consequence was told is another, and may hide it (under).
 func (b *Book) recent(cause *entry, in *incident) bool {
-	return !b.now.After(in.finding.Noticed.Add(foldWithin)) || !b.since(cause).After(in.finding.Since.Add(foldWithin))
+	since := b.since(cause)
+	return !since.After(in.finding.Noticed) &&
+		(!b.now.After(in.finding.Noticed.Add(foldWithin)) || !since.After(in.finding.Since.Add(foldWithin)))
 }
 
 // lead makes an entry the lead of an incident, and the lead that was its consequence.

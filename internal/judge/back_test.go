@@ -180,3 +180,48 @@ func TestStoppedChannelUnderJobController(t *testing.T) {
 		})
 	}
 }
+
+// TestJobControllerKilledAfterAChannelWasMended: two troubles, each with its own begin and end.
+func TestJobControllerKilledAfterAChannelWasMended(t *testing.T) {
+	h, f := newChannels(t)
+	stopped := h.now
+	f.states = []mta.Condition{{Kind: mta.ConditionQueueStopped, Subject: "tcp_local", Since: stopped, Text: "the channel tcp_local is stopped"}}
+	for range 12 {
+		h.step(step)
+	}
+	channel := h.only(mta.FindingQueueNotDraining)
+	f.states = nil // started again
+	mended := h.now.Add(step)
+	for range 3 {
+		h.step(step)
+	}
+	killed := h.now.Add(time.Second)
+	f.end(mta.RoleJobController, killed)
+	noticed := h.now.Add(2 * time.Second)
+	h.glance(2 * time.Second)
+	m := h.only(mta.FindingJobControllerDown)
+	if m.ID == channel.ID || !m.Since.Equal(killed) || !m.Noticed.Equal(noticed) {
+		t.Errorf("%s since %s, noticed %s; want an ID of its own, since %s, noticed %s", m.ID, m.Since, m.Noticed, killed, noticed)
+	}
+	if len(m.Folded) != 1 || m.Folded[0].ID != channel.ID || !m.Folded[0].Since.Equal(stopped) {
+		t.Errorf("listed under it: %+v, want the channel since %s", m.Folded, stopped)
+	}
+	h.set(jobControllers, 0)
+	for range 5 {
+		h.step(step)
+	}
+	f.run(202, mta.RoleJobController, h.now)
+	h.set(jobControllers, 1)
+	back := h.now.Add(step)
+	for range 3 {
+		h.step(step)
+	}
+	if open := h.e.Open(); len(open) != 0 {
+		t.Errorf("open at the end: %+v", open)
+	}
+	past := h.e.Past()
+	if len(past) != 2 || past[0].ID != m.ID || !past[0].Since.Equal(killed) || !past[0].End.Equal(back) ||
+		past[1].ID != channel.ID || !past[1].Since.Equal(stopped) || !past[1].End.Equal(mended) {
+		t.Errorf("past: %+v; want the job controller %s to %s, and the channel %s to %s", past, killed, back, stopped, mended)
+	}
+}

@@ -170,6 +170,9 @@ func (o *Outlet) sync(open, past []mta.Finding, now time.Time) {
 	is := make(map[string]bool)
 	for _, f := range open {
 		is[f.ID] = true
+		for i := range f.Folded {
+			is[f.Folded[i].ID] = true // one that was told by itself is open still
+		}
 		o.mu.Lock()
 		it := o.items[f.ID]
 		news := it == nil || it.told != nil && differs(it.told, &f)

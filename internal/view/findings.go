@@ -127,7 +127,7 @@ func (q FindingQuery) Select(open, past []mta.Finding) Findings {
 }
 
 func (q FindingQuery) takes(f *mta.Finding) bool {
-	return (q.ID == "" || q.ID == f.ID) && (q.Code == "" || q.Code == f.Code || folds(f, q.Code)) &&
+	return (q.ID == "" || q.ID == f.ID || f.End.IsZero() && slices.ContainsFunc(f.Folded, func(c mta.Finding) bool { return c.ID == q.ID })) && (q.Code == "" || q.Code == f.Code || folds(f, q.Code)) &&
 		(q.Since.IsZero() || f.End.IsZero() || !f.End.Before(q.Since))
 }
 
