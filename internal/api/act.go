@@ -115,7 +115,8 @@ func (h *handler) acknowledge(r *http.Request, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.shown([]mta.Finding{f})[0], nil
+	f.Finding = h.shown([]mta.Finding{f.Finding})[0]
+	return f, nil
 }
 
 // silenceBody is what POST /silences takes.
@@ -162,8 +163,8 @@ func (h *handler) session(w http.ResponseWriter, r *http.Request, _ *params) {
 var _ view.Actor = (*Client)(nil)
 
 // Acknowledge implements view.Actor.
-func (c *Client) Acknowledge(ctx context.Context, a view.Acknowledge) (mta.Finding, error) {
-	var f mta.Finding
+func (c *Client) Acknowledge(ctx context.Context, a view.Acknowledge) (view.Acknowledged, error) {
+	var f view.Acknowledged
 	err := c.send(ctx, http.MethodPost, "/findings/"+url.PathEscape(a.ID)+"/acknowledge", a, &f)
 	return f, err
 }

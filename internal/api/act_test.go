@@ -21,11 +21,11 @@ import (
 // actor notes what it was asked for.
 type actor struct{ asked any }
 
-func (a *actor) Acknowledge(_ context.Context, q view.Acknowledge) (mta.Finding, error) {
+func (a *actor) Acknowledge(_ context.Context, q view.Acknowledge) (view.Acknowledged, error) {
 	a.asked = q
 	f := theFinding()
 	f.Acknowledged = &mta.Acknowledgement{At: noon, By: q.By, Note: q.Note, Severity: mta.SeverityCritical}
-	return f, nil
+	return view.Acknowledged{Finding: f, Before: &mta.Acknowledgement{At: noon, By: "bob"}}, nil
 }
 
 func (a *actor) Unacknowledge(_ context.Context, id string) error {

@@ -140,8 +140,8 @@ func (m *marker) expire(ctx context.Context, now time.Time) error {
 }
 
 // Acknowledge implements view.Actor.
-func (m *marker) Acknowledge(ctx context.Context, a view.Acknowledge) (mta.Finding, error) {
-	var f mta.Finding
+func (m *marker) Acknowledge(ctx context.Context, a view.Acknowledge) (view.Acknowledged, error) {
+	var f view.Acknowledged
 	err := errors.Join(tooLong("by", a.By, maxBy), tooLong("note", a.Note, maxNote))
 	if err != nil {
 		return f, err
@@ -151,11 +151,19 @@ func (m *marker) Acknowledge(ctx context.Context, a view.Acknowledge) (mta.Findi
 		if i < 0 {
 			return fmt.Errorf("acknowledge finding %q: %w among those that are open", a.ID, view.ErrNone)
 		}
-		m.marks.Acknowledge(&open[i], mta.Acknowledgement{At: time.Now(), By: notify.Clean(a.By, maxBy), Note: notify.Clean(a.Note, maxNote)})
-		f = m.marks.Mark(open[i : i+1])[0]
+		ended := open[i]
+		ended.End = time.Now() // of one that has ended what was said is told even if it became worse
+		f.Before = m.marks.Mark([]mta.Finding{ended})[0].Acknowledged
+		now := mta.Acknowledgement{At: time.Now(), By: notify.Clean(a.By, maxBy), Note: notify.Clean(a.Note, maxNote)}
+		if f.Before != nil && now.Note == "" {
+			now.Note = f.Before.Note
+		}
+		m.marks.Acknowledge(&open[i], now)
+		f.Finding = m.marks.Mark(open[i : i+1])[0]
 		return nil
 	})
-	return view.Presentable([]mta.Finding{f})[0], err
+	f.Finding = view.Presentable([]mta.Finding{f.Finding})[0]
+	return f, err
 }
 
 // Unacknowledge implements view.Actor.

@@ -70,6 +70,13 @@ func TestMarker(t *testing.T) {
 	if err != nil || got.ID != f.ID || got.Acknowledged.By != "ann [31m" || got.Acknowledged.Severity != f.Severity {
 		t.Fatalf("%+v, %v", got.Acknowledged, err)
 	}
+	if again, err := m.Acknowledge(ctx, view.Acknowledge{ID: f.ID, By: "bob"}); err != nil || got.Before != nil ||
+		again.Before == nil || again.Before.By != "ann [31m" || again.Acknowledged.By != "bob" || again.Acknowledged.Note != "on it" {
+		t.Errorf("acknowledged again: %+v, before %+v and %+v, %v", again.Acknowledged, got.Before, again.Before, err)
+	}
+	if again, err := m.Acknowledge(ctx, view.Acknowledge{ID: f.ID, By: "ann\x1b[31m", Note: "on it"}); err != nil || again.Before.Note != "on it" {
+		t.Errorf("with a note: %+v, before %+v, %v", again.Acknowledged, again.Before, err)
+	}
 	if e := <-l.Events(); e.Change.Kind != view.ChangeMarked || e.Change.Finding.Acknowledged == nil {
 		t.Errorf("open pages were told %+v", e.Change)
 	}

@@ -81,13 +81,39 @@ func (t *tool) ackCommand() *cobra.Command {
 				if err != nil || t.json {
 					return errors.Join(err, t.jsonOf(err, f))
 				}
-				t.out.line("acknowledged: " + clean(f.Title))
+				t.out.line(ackText(time.Now(), &f, s.note != "") + ": " + clean(f.Title))
 				return nil
 			})
 		},
 	})
 	s.flags(c)
 	return c
+}
+
+// ackText says that a finding is acknowledged, and what was said of it before.
+func ackText(now time.Time, f *view.Acknowledged, newNote bool) string {
+	b := f.Before
+	if b == nil {
+		return "acknowledged"
+	}
+	said := clockText(now, b.At)
+	if b.By != "" {
+		said = "by " + clean(b.By) + " at " + said
+	}
+	if b.Note != "" {
+		said += ": " + clean(b.Note)
+	}
+	text := "acknowledged already (" + said + ")"
+	if b.Severity < f.Severity {
+		text = "acknowledged anew, for it has become worse (before " + said + ")"
+	}
+	switch {
+	case newNote && b.Note != "":
+		text += "; the note is replaced"
+	case !newNote && b.Note != "":
+		text += "; the note stays"
+	}
+	return text
 }
 
 // jsonOf prints an answer where there is one: err is told by another.
@@ -104,7 +130,16 @@ func (t *tool) unackCommand() *cobra.Command {
 		Short: "Take an acknowledgement back",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return act(t, func(a view.Actor) error { return a.Unacknowledge(c.Context(), args[0]) })
+			return act(t, func(a view.Actor) error {
+				err := a.Unacknowledge(c.Context(), args[0])
+				if errors.Is(err, view.ErrNone) {
+					return view.Advise(err, "'mtawatch findings' lists those that are open, and 'mtawatch findings ID' what was said of one")
+				}
+				if err == nil {
+					t.out.line("taken back: " + clean(args[0]) + " is not acknowledged any more")
+				}
+				return err
+			})
 		},
 	}
 }
@@ -178,6 +213,9 @@ func (t *tool) unsilenceCommand() *cobra.Command {
 				err := a.Unsilence(c.Context(), args[0])
 				if errors.Is(err, view.ErrNone) {
 					return view.Advise(err, "'mtawatch silences' lists them with their ids")
+				}
+				if err == nil {
+					t.out.line("silence " + clean(args[0]) + " has ended")
 				}
 				return err
 			})

@@ -19,13 +19,14 @@ import (
 // actor notes what it is asked to do.
 type actor struct {
 	asked any
+	said  *mta.Acknowledgement // before
 	list  []mta.Silence
 	err   error
 }
 
-func (a *actor) Acknowledge(_ context.Context, q view.Acknowledge) (mta.Finding, error) {
+func (a *actor) Acknowledge(_ context.Context, q view.Acknowledge) (view.Acknowledged, error) {
 	a.asked = q
-	return goneFinding(), a.err
+	return view.Acknowledged{Finding: goneFinding(), Before: a.said}, a.err
 }
 func (a *actor) Unacknowledge(_ context.Context, id string) error { a.asked = id; return a.err }
 func (a *actor) Silence(_ context.Context, s mta.Silence) (mta.Silence, error) {
@@ -58,8 +59,8 @@ func TestActing(t *testing.T) {
 	if status, out := do(t, a, "", "findings", "ack", "f-12", "--json"); status != 0 || !strings.HasPrefix(out, `{"id":"f-12"`) {
 		t.Errorf("ack --json: %d %s", status, out)
 	}
-	if status, _ := do(t, a, "", "findings", "unack", "f-12"); status != 0 || a.asked != "f-12" {
-		t.Errorf("unack: %d, %v", status, a.asked)
+	if status, out := do(t, a, "", "findings", "unack", "f-12"); status != 0 || a.asked != "f-12" || out != "taken back: f-12 is not acknowledged any more\n" {
+		t.Errorf("unack: %d, %v: %s", status, a.asked, out)
 	}
 	status, out := do(t, a, "", "silence", "blocklisted", "--for", "3d", "--subject", "example.net", "--by", "ann")
 	s, _ := a.asked.(mta.Silence)
@@ -67,8 +68,8 @@ func TestActing(t *testing.T) {
 		!strings.Contains(out, "blocklisted, example.net up to WARNING") || !strings.Contains(out, "mtawatch unsilence s-1") {
 		t.Errorf("silence: %d %s, asked %+v", status, out, s)
 	}
-	if status, _ := do(t, a, "", "unsilence", "s-1"); status != 0 || a.asked != "s-1" {
-		t.Errorf("unsilence: %d, %v", status, a.asked)
+	if status, out := do(t, a, "", "unsilence", "s-1"); status != 0 || a.asked != "s-1" || out != "silence s-1 has ended\n" {
+		t.Errorf("unsilence: %d, %v: %s", status, a.asked, out)
 	}
 	if status, out := do(t, a, "", "silences"); status != 0 || out != "nothing is silenced\n" {
 		t.Errorf("silences: %d %s", status, out)
@@ -90,6 +91,25 @@ func TestActing(t *testing.T) {
 	a.err = fmt.Errorf("%w at x", api.ErrNoDaemon)
 	if status, out := do(t, a, "", "silence", "blocklisted"); status != 2 || !strings.Contains(out, "no mtawatch daemon answers") {
 		t.Errorf("without a daemon: %d %s", status, out)
+	}
+}
+
+// TestAckAgain: who acknowledges what somebody knows of already is told so.
+func TestAckAgain(t *testing.T) {
+	tests := []struct{ name, args, note, want string }{
+		{"the note stays", "", "on \x1b[2Jit", "acknowledged already (by ann at 2026-11-23 12:00: on ?[2Jit); the note stays: the job"},
+		{"a new note", "--note moved", "on it", "acknowledged already (by ann at 2026-11-23 12:00: on it); the note is replaced: the job"},
+		{"without a note", "", "", "acknowledged already (by ann at 2026-11-23 12:00): the job"},
+	}
+	for _, tt := range tests {
+		a := &actor{said: &mta.Acknowledgement{At: noon, By: "ann", Note: tt.note, Severity: mta.SeverityCritical}}
+		if status, out := do(t, a, "", strings.Fields("findings ack f-12 "+tt.args)...); status != 0 || !strings.HasPrefix(out, tt.want) {
+			t.Errorf("%s: %d %s", tt.name, status, out)
+		}
+	}
+	a := &actor{said: &mta.Acknowledgement{At: noon, Severity: mta.SeverityWarning}}
+	if _, out := do(t, a, "", "findings", "ack", "f-12"); !strings.HasPrefix(out, "acknowledged anew, for it has become worse (before 2026-11-23 12:00): the job") {
+		t.Error(out)
 	}
 }
 

@@ -16,7 +16,8 @@ var ErrNone = errors.New("there is none such")
 // do not want to hear of some for a time. Nothing of it touches the mail server.
 type Actor interface {
 	// Acknowledge notes that somebody knows of an open finding, and gives it.
-	Acknowledge(ctx context.Context, a Acknowledge) (mta.Finding, error)
+	// Where it was known already and no note is given, the note stays.
+	Acknowledge(ctx context.Context, a Acknowledge) (Acknowledged, error)
 	// Unacknowledge takes it back.
 	Unacknowledge(ctx context.Context, id string) error
 	// Silence begins a silence, and gives it with its ID.
@@ -32,6 +33,13 @@ type Acknowledge struct {
 	ID   string `json:"-"`
 	By   string `json:"by"`
 	Note string `json:"note"`
+}
+
+// Acknowledged is a finding that somebody knows of now.
+type Acknowledged struct {
+	mta.Finding
+	// Before is what was said of it before, also where it has become worse since.
+	Before *mta.Acknowledgement `json:"acknowledged_before,omitempty"`
 }
 
 // Silences is what is silenced, that which ends first first.
