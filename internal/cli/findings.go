@@ -187,8 +187,7 @@ func (t *tool) findingWhole(now time.Time, f *mta.Finding) {
 	t.item("to do", cleanAll(f.Advice))
 	t.item("do not", withoutDoNot(f.Avoid))
 	for i := range f.Folded {
-		c := &f.Folded[i]
-		t.item("follows", []string{clean(string(c.Code)) + ": " + clean(c.Title) + ", since " + clockText(now, c.Since)})
+		t.item("follows", []string{consequenceText(now, &f.Folded[i])})
 	}
 	t.item("meaning", []string{"mtawatch explain " + clean(string(f.Code))})
 }

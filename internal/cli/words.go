@@ -31,6 +31,7 @@ func coverText(now, since time.Time, window time.Duration) string {
 }
 func leftOverText(n int) string                                   { return say.LeftOver(n) }
 func sinceText(now time.Time, f *mta.Finding) string              { return say.Since(now, f) }
+func consequenceText(now time.Time, f *mta.Finding) string        { return say.Consequence(now, f) }
 func evidenceText(now time.Time, e *mta.Evidence) string          { return say.Evidence(now, e) }
 func rarityText(score float64) string                             { return say.Rarity(score) }
 func withoutDoNot(list []string) []string                         { return say.WithoutDoNot(list) }

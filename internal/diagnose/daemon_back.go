@@ -58,20 +58,24 @@ func daemonBack(role mta.Role) func(*Case, *mta.Finding) bool {
 		if pid != 0 {
 			process += " " + amountPlain(pid)
 		}
-		at := start.In(c.Now.Location()).Format("15:04:05")
 		was := fact("what was found before: " + m.Cause)
+		began, back := moment(c.Now, m.Since), moment(c.Now, start)
 		m.RuledOut, m.Avoid = nil, nil
 		if anew {
-			m.Title = name + " is back since " + at + "; watching that it stays"
-			m.Cause = process + " was started at " + at + ", " + span(start.Sub(m.Since)) + " after the trouble began."
+			what := " had trouble since "
+			if strings.Contains(m.Title, " is down") {
+				what = " was down since "
+			}
+			m.Title = name + what + began + "; it is back since " + back + " (watching that it stays)"
+			m.Cause = process + " was started at " + back + ", " + span(start.Sub(m.Since)) + " after the trouble began."
 			m.Advice = []string{"nothing is to be started; find out why it ended, lest it ends again"}
 			if role == mta.RoleJobController && software(c, in.Name) == "imta" {
 				m.Advice = append(m.Advice, "it reads the queue from disk first, which takes minutes with much mail; see that the channels work: `imsimta qm jobs`")
 			}
 			m.Avoid = []string{"do not start it once more: two of them do harm"}
 		} else {
-			m.Title = name + " runs, and no trouble is seen with it any more; watching that it stays so"
-			m.Cause = process + " runs since " + start.In(c.Now.Location()).Format("2006-01-02 15:04:05") + ", and what was found of it has passed."
+			m.Title = name + " had trouble since " + began + "; it runs, and no trouble is seen with it any more (watching that it stays so)"
+			m.Cause = process + " runs since " + back + ", and what was found of it has passed."
 			m.Advice = []string{"find out what held it up, lest it happens again"}
 		}
 		m.Evidence = []mta.Evidence{fact(process + " runs; 1 is the rule"), was}
@@ -99,4 +103,13 @@ func troubleShows(c *Case, in *Instance, role mta.Role) bool {
 		}
 	}
 	return true
+}
+
+// moment names a time for a sentence: the clock alone where it is of this day.
+func moment(now, t time.Time) string {
+	t = t.In(now.Location())
+	if y, d := now.Year(), now.YearDay(); t.Year() == y && t.YearDay() == d {
+		return t.Format("15:04:05")
+	}
+	return t.Format("2006-01-02 15:04:05")
 }

@@ -85,7 +85,8 @@ func (h *host) only(code mta.FindingCode) mta.Finding {
 // run, no word says that it is down; its finding is closed 15 s later.
 func TestMendedDaemonIsNotCalledDown(t *testing.T) {
 	h, f := newChannels(t)
-	f.end(mta.RoleJobController, h.now.Add(time.Second))
+	ended := h.now.Add(time.Second)
+	f.end(mta.RoleJobController, ended)
 	h.glance(time.Second)
 	h.set(jobControllers, 0)
 	for range 3 {
@@ -103,7 +104,7 @@ func TestMendedDaemonIsNotCalledDown(t *testing.T) {
 			t.Errorf("it runs again, and is told: %s", s)
 		}
 	}
-	if want := "the job controller of imta is back since " + back.Format("15:04:05") + "; watching that it stays"; m.Title != want || m.Severity != mta.SeverityCritical {
+	if want := "the job controller of imta was down since " + ended.Format("15:04:05") + "; it is back since " + back.Format("15:04:05") + " (watching that it stays)"; m.Title != want || m.Severity != mta.SeverityCritical {
 		t.Errorf("%s %q, want %q", m.Severity, m.Title, want)
 	}
 	h.set(jobControllers, 1)

@@ -47,6 +47,24 @@ func Since(now time.Time, f *mta.Finding) string {
 	return text
 }
 
+// Sentence says what is wrong and since when. The title of what is seen to be over
+// says so itself: since when it was, and since when it is not.
+func Sentence(now time.Time, f *mta.Finding) string {
+	if !f.Over.IsZero() {
+		return Clean(f.Title)
+	}
+	return Clean(f.Title) + ", since " + Clock(now, f.Since) + " (" + Age(now, f.Since) + ")"
+}
+
+// Consequence is what follows from another finding, in one line.
+func Consequence(now time.Time, f *mta.Finding) string {
+	text := Clean(string(f.Code)) + ": " + Clean(f.Title)
+	if f.Over.IsZero() {
+		text += ", since " + Clock(now, f.Since)
+	}
+	return text
+}
+
 // Evidence is one proof, with the normal range where the text has none.
 func Evidence(now time.Time, e *mta.Evidence) string {
 	text := Clean(e.Text)
@@ -120,7 +138,7 @@ func Headline(s *view.Status) string {
 	for i := range s.Findings {
 		if f := &s.Findings[i]; f.Severity == mta.SeverityCritical || f.Severity == mta.SeverityWarning {
 			if told == "" {
-				told = Clean(f.Title) + ", since " + Clock(s.Time, f.Since) + " (" + Age(s.Time, f.Since) + ")"
+				told = Sentence(s.Time, f)
 			} else {
 				more++
 			}

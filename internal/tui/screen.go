@@ -312,7 +312,7 @@ func (m *model) findingLine(f *mta.Finding, chosen bool) []row {
 	if chosen {
 		mark = "> "
 	}
-	sentence := fixed(f.Title) + ", since " + say.Clock(m.status.Time, f.Since) + " (" + say.Age(m.status.Time, f.Since) + ")"
+	sentence := fixed(say.Sentence(m.status.Time, f))
 	if f.Held() {
 		st = dim
 		sentence += "; " + fixed(say.Held(m.status.Time, f))

@@ -83,8 +83,7 @@ func findingWhole(now time.Time, f *mta.Finding, columns int) []row {
 	s.put("evidence", list...)
 	s.put("ruled out", f.RuledOut...)
 	for i := range f.Folded {
-		c := &f.Folded[i]
-		s.put("follows", string(c.Code)+": "+c.Title+", since "+say.Clock(now, c.Since))
+		s.put("follows", say.Consequence(now, &f.Folded[i]))
 	}
 	if f.Confidence > 0 {
 		s.put("confidence", fmt.Sprintf("%.0f %%", 100*f.Confidence))
