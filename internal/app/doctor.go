@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ import (
 func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 	s.look.logs(ctx)
 	d := doctor{s: s, out: view.Doctor{Time: time.Now(), Checks: []view.DoctorCheck{}}}
+	if s.look == nil {
+		d.out.Daemon = &view.DoctorDaemon{PID: os.Getpid(), Config: absolute(s.cfg.File), DataDir: absolute(s.cfg.DataDir)}
+	}
 	instances := s.belt.Instances()
 	d.procs, d.procErr = sample.ProcessesOrOwn(ctx, s.machine, s.adapters, instances, s.ownProcesses(ctx))
 	if len(instances) == 0 {
@@ -46,6 +50,14 @@ func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 		}
 	}
 	return d.out, nil
+}
+
+// absolute gives the path of a file from the root, where that can be told.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil && path != "" {
+		return abs
+	}
+	return path
 }
 
 type doctor struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -82,6 +83,7 @@ func (t *tool) checkConfigCommand() *cobra.Command {
 			} else {
 				t.out.line("ok: " + clean(cfg.File))
 			}
+			t.warnOfPaths(cfg)
 			if send {
 				return t.testChannels(c.Context(), cfg)
 			}
@@ -90,6 +92,16 @@ func (t *tool) checkConfigCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&send, "notify", false, "send a test message on each channel under notify: as well")
 	return c
+}
+
+// warnOfPaths tells of paths in the configuration that are not there: they may
+// come to be, so that is no error.
+func (t *tool) warnOfPaths(cfg config.Config) {
+	for i, in := range cfg.Instances {
+		if _, err := os.Stat(in.LogFile); in.LogFile != "" && errors.Is(err, fs.ErrNotExist) {
+			t.err.line(fmt.Sprintf("warning: instances[%d].log_file: %s is not there; check the path, unless the mail server makes it with its first line", i, clean(in.LogFile)))
+		}
+	}
 }
 
 // testChannels sends one message on each configured channel and tells how it went.

@@ -373,6 +373,14 @@ type RoleRow struct {
 type Doctor struct {
 	Time   time.Time     `json:"time"`
 	Checks []DoctorCheck `json:"checks"`
+	Daemon *DoctorDaemon `json:"daemon,omitempty"` // who answers; nil: no daemon, the command itself looked
+}
+
+// DoctorDaemon is the daemon that answers, and what it works with.
+type DoctorDaemon struct {
+	PID     int    `json:"pid"`
+	Config  string `json:"config,omitempty"` // the configuration file, absolute; "": none
+	DataDir string `json:"data_dir"`         // absolute
 }
 
 // DoctorCheck is one thing that mtawatch wants to see.
