@@ -66,6 +66,9 @@ type Config struct {
 	// Over is asked in each step in which an open finding, or a consequence of one, is
 	// away. It may rewrite its copy to what was seen instead, and then gives true.
 	Over func(*mta.Finding) bool
+	// Unseen is asked then, too: whether it cannot be seen now if the finding is over.
+	// The time for which it is away counts only from when it can. nil: it always can.
+	Unseen func(*mta.Finding) bool
 }
 
 // The times by which a Book judges. They are not settings: rules say what
@@ -96,8 +99,8 @@ const never = time.Duration(-1)
 // Book keeps the findings that are open and those that were. One goroutine
 // uses it. What it hands out is not changed later and must not be changed.
 type Book struct {
-	past int
-	over func(*mta.Finding) bool
+	past         int
+	over, unseen func(*mta.Finding) bool
 
 	now   time.Time     // of the last step
 	clock time.Duration // what was measured along the steps
@@ -130,7 +133,7 @@ func New(cfg Config) *Book {
 	if cfg.Past <= 0 {
 		cfg.Past = 1000
 	}
-	return &Book{past: cfg.Past, over: cfg.Over, byKey: make(map[key]*entry), dirty: make(map[string]bool)}
+	return &Book{past: cfg.Past, over: cfg.Over, unseen: cfg.Unseen, byKey: make(map[key]*entry), dirty: make(map[string]bool)}
 }
 
 // Step takes the candidates of one step and gives what changed, ends first.

@@ -38,7 +38,7 @@ func (b *Book) gather(candidates []diagnose.Candidate) {
 		if e.present {
 			continue
 		}
-		if e.gone == never {
+		if e.gone == never || e.in != nil && b.unseen != nil && b.unseen(&e.cand.Finding) {
 			e.gone, e.goneAt = b.clock, b.now
 		}
 		if e.in == nil && b.clock-e.gone > e.blip() {

@@ -139,6 +139,30 @@ func TestDaemonThatIsNotSeenIsNotBack(t *testing.T) {
 	}
 }
 
+// TestDaemonThatIsNotSeenStaysDown: while the process table cannot be read nothing
+// tells that the job controller is back; the finding ends when it is seen.
+func TestDaemonThatIsNotSeenStaysDown(t *testing.T) {
+	h, f := newChannels(t)
+	f.end(mta.RoleJobController, h.now.Add(time.Second))
+	h.glance(time.Second)
+	delete(h.values, jobControllers)
+	procs := f.procs
+	f.procs, f.exit = nil, diagnose.Exit{}
+	for range 30 {
+		h.step(step)
+	}
+	h.only(mta.FindingJobControllerDown)
+	h.set(jobControllers, 1)
+	f.procs = procs
+	f.run(102, mta.RoleJobController, h.now)
+	for range 3 {
+		h.step(step)
+	}
+	if open := h.e.Open(); len(open) != 0 {
+		t.Errorf("it runs for 30 s, and open is %+v", open)
+	}
+}
+
 // TestStoppedChannelUnderJobController: it is listed under the job controller
 // that is down, and is told by itself as soon as that is closed.
 func TestStoppedChannelUnderJobController(t *testing.T) {

@@ -50,9 +50,45 @@ func New(cfg Config) *Engine {
 	if cfg.Alert.Over == nil {
 		cfg.Alert.Over = e.over
 	}
+	if cfg.Alert.Unseen == nil {
+		cfg.Alert.Unseen = e.unseen
+	}
 	e.book = alert.New(cfg.Alert)
 	return e
 }
+
+// unseen reports whether the readings that an open finding was made of are
+// missing now: that it is not found then says nothing.
+func (e *Engine) unseen(f *mta.Finding) bool {
+	var readings []*detect.Signal
+	for _, in := range e.model.Instances {
+		switch sign := f.Code.Sign(); {
+		case in.Name != f.Instance:
+		case f.Code == mta.FindingDispatcherDown:
+			readings = append(readings, in.Dispatcher.Count)
+		case f.Code == mta.FindingJobControllerDown:
+			readings = append(readings, in.JobController.Count)
+		case f.Code == mta.FindingDiskFilling:
+			readings = append(readings, in.DiskFree)
+		case sign == mta.SignQueues:
+			readings = append(readings, in.Waiting)
+		case sign == mta.SignConnections:
+			for _, p := range in.Ports {
+				readings = append(readings, p.Current)
+			}
+		}
+	}
+	return slices.ContainsFunc(readings, lost) && !slices.ContainsFunc(readings, known)
+}
+
+// known reports whether a signal has a value now.
+func known(g *detect.Signal) bool {
+	_, ok := g.Value()
+	return ok
+}
+
+// lost reports whether a signal had a value within hours that was not zero, and has none now.
+func lost(g *detect.Signal) bool { return !known(g) && !g.Last().IsZero() }
 
 // over asks the rule of an open finding what was seen instead of it.
 func (e *Engine) over(f *mta.Finding) bool {
