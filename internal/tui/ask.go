@@ -34,7 +34,8 @@ type answer struct {
 	processes   *view.Processes
 	findings    *view.Findings
 	messages    *view.Messages
-	noMessages  error // why there are none
+	noMessages  error         // why there are none
+	took        time.Duration // to list the messages
 	charts      map[mta.Sign]view.Charts
 	err         error
 }
@@ -44,6 +45,10 @@ type tick struct{ turn int }
 
 // patience is how long an answer may take.
 const patience = 15 * time.Second
+
+// messagesShare is how much longer than listing the messages took they stand: for
+// them the whole queue is read each time.
+const messagesShare = 50
 
 // maxRows is how many rows of a table are asked for.
 const maxRows = 200
@@ -91,8 +96,9 @@ func (a *answer) more(ctx context.Context, s view.Source) (err error) {
 		a.queue = &v
 		if err == nil && a.question.messages != nil {
 			var m view.Messages
+			begun := time.Now()
 			m, a.noMessages = s.Messages(ctx, *a.question.messages)
-			a.messages = &m
+			a.messages, a.took = &m, time.Since(begun)
 		}
 	case a.tab == tabFailures, a.failing:
 		var v view.Failures

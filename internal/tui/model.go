@@ -42,16 +42,17 @@ type model struct {
 	err           error
 	lost          time.Time // since when there is no answer
 
-	status      *view.Status
-	pasts       map[string]*past
-	charted     charted
-	queue       *view.Queue
-	failures    *view.Failures
-	connections *view.Connections
-	processes   *view.Processes
-	findings    *view.Findings
-	messages    *view.Messages
-	noMessages  error
+	status       *view.Status
+	pasts        map[string]*past
+	charted      charted
+	queue        *view.Queue
+	failures     *view.Failures
+	connections  *view.Connections
+	processes    *view.Processes
+	findings     *view.Findings
+	messages     *view.Messages
+	nextMessages time.Time // when they are listed again
+	noMessages   error
 }
 
 // zoom is a row that is looked into.
@@ -119,7 +120,7 @@ func (m *model) askNow() tea.Cmd {
 	m.turn++ // a tick that is still to come counts no more
 	q := question{tab: m.tab, instance: m.instance, failing: m.roomBelow(), charts: m.wantCharts()}
 	if m.zoom != nil && m.tab == tabQueue {
-		if name, single := destinationOf(m.zoom.key); single {
+		if name, single := destinationOf(m.zoom.key); single && (m.messages == nil || !time.Now().Before(m.nextMessages)) {
 			q.messages = &view.MessageQuery{Instance: m.instance, Destination: name, Limit: 50}
 		}
 	}
@@ -198,6 +199,7 @@ func (m *model) keep(a *answer) {
 		m.queue = a.queue
 		if a.question.messages != nil {
 			m.messages, m.noMessages = a.messages, a.noMessages
+			m.nextMessages = a.at.Add(messagesShare * a.took)
 		}
 	case tabFailures:
 		m.failures = a.failures

@@ -293,6 +293,39 @@ func TestLookIsAskedSeldom(t *testing.T) {
 	})
 }
 
+// slow takes a second to list its messages.
+type slow struct {
+	*source
+	listed int
+}
+
+func (s *slow) Messages(ctx context.Context, q view.MessageQuery) (view.Messages, error) {
+	time.Sleep(time.Second)
+	s.listed++
+	return s.source.Messages(ctx, q)
+}
+
+// TestMessagesAreListedSeldom: the whole queue is read for them.
+func TestMessagesAreListedSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{source: incident()}
+		m := newModel(t.Context(), Config{UTF8: true, Interval: 2 * time.Second, Ask: func(_ context.Context, question func(view.Source) error) error { return question(s) }})
+		run(t, m, m.Init())
+		press(t, m, "2", "down", "enter")
+		for _, want := range []int{1, 2, 3} {
+			for range 20 {
+				time.Sleep(2 * time.Second)
+				run(t, m, m.askNow())
+			}
+			if s.listed != want || m.messages == nil {
+				t.Errorf("a listing that takes 1 s was asked for %d times in %d s, want %d", s.listed, 40*want, want)
+			}
+			time.Sleep(15 * time.Second)
+			run(t, m, m.askNow())
+		}
+	})
+}
+
 // TestResize draws every page at sizes from nothing to large, one after the
 // other.
 func TestResize(t *testing.T) {
