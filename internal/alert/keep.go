@@ -119,12 +119,14 @@ func (b *Book) lookAway(in *incident) {
 		if b.over == nil || e.present {
 			return
 		}
-		if instead := *f; b.over(&instead) {
-			if instead.Over = b.now; e.over != nil {
-				instead.Over = e.over.Over
-			} else {
-				b.retold = true
-			}
+		instead := *f
+		if instead.Over = b.now; e.over != nil {
+			instead.Over = e.over.Over
+		}
+		seen := instead.Over
+		if b.over(&instead) {
+			instead.Over = seen
+			b.retold = b.retold || e.over == nil
 			e.over, b.open = &instead, nil
 		}
 	}

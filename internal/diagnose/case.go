@@ -156,7 +156,7 @@ type Rule struct {
 	Codes []mta.FindingCode // that it may report
 	Judge func(*Case) []Candidate
 	// Over rewrites a finding that is open still, though the rule does not report it
-	// any more: what was seen instead. false: nothing was seen that speaks against it.
+	// any more: what was seen instead, and in the title since when it was and, by its Over, is not. false: nothing was seen that speaks against it.
 	// nil: its words stand until it is closed.
 	Over func(*Case, *mta.Finding) bool
 }

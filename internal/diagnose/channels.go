@@ -155,6 +155,9 @@ func ofChannel(in *Instance, q *Queue) Candidate {
 	return k
 }
 
+// stoppedCause is why a stopped channel does not drain; channelBack knows it by this.
+const stoppedCause = "an operator has stopped the channel; that holds over restarts until somebody starts it again."
+
 // channelStopped tells of a channel that an operator has stopped: by itself
 // that is no fault, mail that waits there is.
 func channelStopped(c *Case, in *Instance, q *Queue, stop *mta.Condition) Candidate {
@@ -173,7 +176,7 @@ func channelStopped(c *Case, in *Instance, q *Queue, stop *mta.Condition) Candid
 		k.Severity = mta.SeverityWarning
 	}
 	k.Title = "the channel " + q.Name + whose(in.Name) + " is stopped: " + amountOf(waiting, "message") + " wait in it"
-	k.Cause = "an operator has stopped the channel; that holds over restarts until somebody starts it again."
+	k.Cause, k.State = stoppedCause, "stopped"
 	k.Evidence = append([]mta.Evidence{{Text: stop.Text, Lines: cutLines(stop.Lines)}}, k.Evidence...)
 	k.Explain = func(m *mta.Finding) { explainChannel(c, in, q, true, m) }
 	return k

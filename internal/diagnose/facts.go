@@ -36,6 +36,8 @@ type Facts interface {
 	Limit(instance, name string) (v float64, ok bool)
 	// Conditions gives what the MTA's own files tell of its state beyond queue, log and processes.
 	Conditions(instance string) []mta.Condition
+	// Looked reports whether those files were read lately, all of them: what Conditions does not name is not so.
+	Looked(instance string) bool
 }
 
 // Failure is one cause at one destination.
@@ -119,6 +121,9 @@ func (NoFacts) Blind() []mta.BlindSpot { return nil }
 
 // Conditions gives nothing.
 func (NoFacts) Conditions(string) []mta.Condition { return nil }
+
+// Looked gives false.
+func (NoFacts) Looked(string) bool { return false }
 
 // Limit gives nothing.
 func (NoFacts) Limit(string, string) (float64, bool) { return 0, false }

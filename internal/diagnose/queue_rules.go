@@ -3,9 +3,11 @@ package diagnose
 import "github.com/mtawatch/mtawatch/internal/mta"
 
 func queueRules() []Rule {
+	draining := eachInstance(queueNotDraining, mta.FindingQueueNotDraining)
+	draining.Over = channelBack
 	return []Rule{
 		eachInstance(queueGrowing, mta.FindingQueueGrowing),
-		eachInstance(queueNotDraining, mta.FindingQueueNotDraining),
+		draining,
 		eachInstance(queueOldMail, mta.FindingQueueOldMail),
 		eachInstance(mailHeld, mta.FindingMailHeld),
 		eachInstance(diskFilling, mta.FindingDiskFilling),

@@ -17,11 +17,13 @@ type channels struct {
 	procs  []mta.RoleProcess
 	exit   diagnose.Exit // of the job controller
 	states []mta.Condition
+	blind  bool // the server's own files were not read
 }
 
 func (f *channels) Processes(string) []mta.RoleProcess { return slices.Clone(f.procs) }
 func (f *channels) MTA(string) (string, string)        { return "imta", "8.0" }
 func (f *channels) Conditions(string) []mta.Condition  { return f.states }
+func (f *channels) Looked(string) bool                 { return !f.blind }
 func (f *channels) Exit(_ string, r mta.Role) diagnose.Exit {
 	if r == mta.RoleJobController {
 		return f.exit
@@ -248,5 +250,48 @@ func TestJobControllerKilledAfterAChannelWasMended(t *testing.T) {
 	if len(past) != 2 || past[0].ID != m.ID || !past[0].Since.Equal(killed) || !past[0].End.Equal(back) ||
 		past[1].ID != channel.ID || !past[1].Since.Equal(stopped) || !past[1].End.Equal(mended) {
 		t.Errorf("past: %+v; want the job controller %s to %s, and the channel %s to %s", past, killed, back, stopped, mended)
+	}
+}
+
+// TestMendedChannelIsNotCalledStopped: from the first look at the server's own
+// files that does not find it stopped, no word says that it is to be started.
+func TestMendedChannelIsNotCalledStopped(t *testing.T) {
+	h, f := newChannels(t)
+	stopped := h.now
+	f.states = []mta.Condition{{Kind: mta.ConditionQueueStopped, Subject: "tcp_local", Since: stopped, Text: "the channel tcp_local is stopped"}}
+	h.set(`mta_queue_messages{instance="imta",queue="tcp_local"}`, 42)
+	for range 6 {
+		h.step(step)
+	}
+	if m := h.only(mta.FindingQueueNotDraining); !strings.Contains(m.Title, "is stopped: 42 messages") || !strings.Contains(m.Advice[0], "qm start") {
+		t.Fatalf("stopped, and told: %q, %q", m.Title, m.Advice)
+	}
+	f.states, f.blind = nil, true
+	h.glance(2 * time.Second)
+	if m := h.only(mta.FindingQueueNotDraining); !strings.Contains(m.Title, "is stopped") {
+		t.Errorf("its state is not known, and told: %q", m.Title)
+	}
+	f.blind = false
+	h.glance(2 * time.Second)
+	back := h.now
+	want := "the channel tcp_local of imta was stopped since " + stopped.Format("15:04:05") + "; it works again since " + back.Format("15:04:05") + " (watching that it drains)"
+	for range 5 {
+		m := h.only(mta.FindingQueueNotDraining)
+		if m.Title != want || !m.Over.Equal(back) || strings.Contains(strings.Join(m.Advice, " "), "qm start") {
+			t.Errorf("it was started, and told: %q over since %s, %q; want %q", m.Title, m.Over, m.Advice, want)
+		}
+		h.step(step)
+	}
+	f.states = []mta.Condition{{Kind: mta.ConditionQueueStopped, Subject: "tcp_local", Since: h.now, Text: "the channel tcp_local is stopped"}}
+	h.glance(time.Second)
+	if m := h.only(mta.FindingQueueNotDraining); !strings.Contains(m.Title, "is stopped") {
+		t.Errorf("stopped again, and told: %q", m.Title)
+	}
+	f.states = nil
+	for range 8 {
+		h.step(step)
+	}
+	if past := h.e.Past(); len(past) != 1 || !strings.Contains(past[0].Title, "is stopped") || !past[0].Since.Equal(stopped) {
+		t.Errorf("past: %+v", past)
 	}
 }

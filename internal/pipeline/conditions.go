@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -16,10 +17,12 @@ type conditions struct {
 	since  time.Time // failed: since when
 }
 
-// conditionsEvery is how often they are read, conditionsStand how long they
-// stand for now.
+// conditionsEvery is how often they are read, conditionsSoon how often while a
+// channel is known to be stopped: who starts it waits for it to be seen.
+// conditionsStand is how long they stand for now.
 const (
 	conditionsEvery = 20 * time.Second
+	conditionsSoon  = 4 * time.Second
 	conditionsStand = 2 * time.Minute
 	conditionsTime  = 10 * time.Second // that reading them may take
 )
@@ -27,7 +30,43 @@ const (
 // maxConditions bounds what is kept of one instance.
 const maxConditions = 100
 
-// readConditions reads what one instance's own files tell of its state.
+// watchConditions reads them again and again until ctx ends.
+func (r *runner) watchConditions(ctx context.Context, name string) error {
+	for {
+		r.readConditions(ctx, name)
+		t := time.NewTimer(r.Belt.conditionsIn(name))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// conditionsIn gives when they are to be read next.
+func (b *Belt) conditionsIn(instance string) time.Duration {
+	if len(b.stoppedQueues(instance)) > 0 {
+		return conditionsSoon
+	}
+	return conditionsEvery
+}
+
+// stoppedQueues lists the queues that are known to be stopped.
+func (b *Belt) stoppedQueues(instance string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var list []string
+	for _, c := range b.states[instance].list {
+		if c.Kind == mta.ConditionQueueStopped {
+			list = append(list, c.Subject)
+		}
+	}
+	return list
+}
+
+// readConditions reads what one instance's own files tell of its state. That a
+// queue was stopped or started is judged at once.
 func (r *runner) readConditions(ctx context.Context, name string) {
 	in, a := r.find(name)
 	if a == nil || a.Conditions == nil {
@@ -36,8 +75,13 @@ func (r *runner) readConditions(ctx context.Context, name string) {
 	within, cancel := context.WithTimeout(ctx, conditionsTime)
 	defer cancel()
 	list, err := a.Conditions(within, r.Machine, in)
-	if ctx.Err() == nil {
-		r.Belt.SetConditions(name, time.Now(), list, err)
+	if ctx.Err() != nil {
+		return
+	}
+	was := r.Belt.stoppedQueues(name)
+	r.Belt.SetConditions(name, time.Now(), list, err)
+	if !slices.Equal(was, r.Belt.stoppedQueues(name)) {
+		r.Belt.Glance(time.Now())
 	}
 }
 

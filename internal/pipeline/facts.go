@@ -220,6 +220,12 @@ func (f facts) Conditions(instance string) []mta.Condition {
 	return slices.Clone(s.list)
 }
 
+// Looked reports whether the instance's own files were read lately, all of them.
+func (f facts) Looked(instance string) bool {
+	s, ok := f.b.states[instance]
+	return !f.b.judgement.past && ok && s.failed == "" && f.b.judgement.at.Sub(s.at) <= conditionsStand
+}
+
 // Limit gives a configured limit of the MTA.
 func (f facts) Limit(instance, name string) (float64, bool) {
 	for i := range f.b.instances {

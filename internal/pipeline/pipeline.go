@@ -179,9 +179,7 @@ func (r *runner) detect(ctx context.Context) error {
 			r.group.Go(func() error {
 				return every(ctx, r.Belt.cfg.Interval, func(ctx context.Context) error { r.countQueue(ctx, in.Name); return nil })
 			})
-			r.group.Go(func() error {
-				return every(ctx, conditionsEvery, func(ctx context.Context) error { r.readConditions(ctx, in.Name); return nil })
-			})
+			r.group.Go(func() error { return r.watchConditions(ctx, in.Name) })
 		}
 	}
 	for name, f := range r.tails {

@@ -36,8 +36,9 @@ function place(now, normal) {
   return now > normal.high ? 'above normal' : 'normal' // few failures and a short queue are no news
 }
 
-/** Applies one change of the event stream to the open findings. */
+/** Applies one change of the event stream to the open findings. What it lists under it is not listed apart. */
 export function applyChange(open, change) {
-  const rest = open.filter((f) => f.id !== change.finding.id)
+  const gone = new Set([change.finding.id, ...(change.finding.folded ?? []).map((c) => c.id)])
+  const rest = open.filter((f) => !gone.has(f.id))
   return change.kind === 'resolved' ? rest : order([...rest, change.finding])
 }

@@ -57,6 +57,7 @@ test('changes of findings', () => {
   const b = { id: 'b', severity: 'critical', since: '2' }
   assert.deepEqual(applyChange([a], { kind: 'opened', finding: b }).map((f) => f.id), ['b', 'a'])
   assert.deepEqual(applyChange([a, b], { kind: 'resolved', finding: b }), [a])
+  assert.deepEqual(applyChange([a], { kind: 'opened', finding: { ...b, folded: [a] } }).map((f) => f.id), ['b'])
   assert.equal(isQuiet({ silenced_until: '2026-01-01T00:00:00Z' }, Date.parse('2026-01-02')), false)
   assert.equal(isQuiet({ acknowledged: { at: 'x' } }), true)
 })
