@@ -23,7 +23,7 @@ import (
 // as, and says what would mend what fails.
 func (s *Source) Doctor(ctx context.Context) (view.Doctor, error) {
 	s.look.logs(ctx)
-	d := doctor{s: s, out: view.Doctor{Time: time.Now(), Checks: []view.DoctorCheck{}}}
+	d := doctor{s: s, root: os.Geteuid() == 0, out: view.Doctor{Time: time.Now(), Checks: []view.DoctorCheck{}}}
 	if s.look == nil {
 		d.out.Daemon = &view.DoctorDaemon{PID: os.Getpid(), Config: absolute(s.cfg.File), DataDir: absolute(s.cfg.DataDir)}
 	}
@@ -65,6 +65,7 @@ type doctor struct {
 	out     view.Doctor
 	procs   map[string][]mta.RoleProcess // by instance, read now
 	procErr error
+	root    bool // we run as root: that is no advice then
 }
 
 func (d *doctor) ok(name, text string) {
@@ -89,9 +90,20 @@ func (d *doctor) check(name, text string, err error, advice string) {
 	d.ok(name, text)
 }
 
+// whatIs says which server an instance is and where it is, as far as that is known.
+func whatIs(in mta.Instance) string {
+	parts := []string{strings.TrimSpace(in.MTA + " " + in.Version)}
+	for _, p := range [...]struct{ name, path string }{{"configuration", in.ConfigDir}, {"queue", in.QueueDir}} {
+		if p.path == "" {
+			p.path = "unknown"
+		}
+		parts = append(parts, p.name+" "+p.path)
+	}
+	return strings.Join(parts, ", ")
+}
+
 func (d *doctor) instance(ctx context.Context, in mta.Instance) {
-	what := fmt.Sprintf("%s, configuration %s, queue %s", strings.TrimSpace(in.MTA+" "+in.Version), in.ConfigDir, in.QueueDir)
-	d.runs(in, what)
+	d.runs(in, whatIs(in))
 	for _, n := range in.Notes {
 		d.bad(in.Name+" configuration", n, "")
 	}
@@ -107,17 +119,14 @@ func (d *doctor) instance(ctx context.Context, in mta.Instance) {
 	}
 	now := time.Now()
 	q, err := sample.Count(ctx, d.s.machine, a, in, now)
-	advice := countAdvice(in, err)
-	if in.BaseDir != "" && errors.Is(err, fs.ErrPermission) {
-		advice = rights(d.s.machine, in.QueueDir)
-	}
+	advice := d.countAdvice(in, err)
 	d.check(in.Name+" queue count", fmt.Sprintf("%d queues counted in %s", len(q.Queues), time.Since(now).Round(time.Microsecond)), err, advice)
 	d.listing(ctx, a, in)
 	if a.Conditions != nil {
 		list, err := a.Conditions(ctx, d.s.machine, in)
 		advice := "see the text"
 		if errors.Is(err, fs.ErrPermission) {
-			advice = rights(d.s.machine, in.QueueDir)
+			advice = d.rights(in.QueueDir)
 		}
 		d.check(in.Name+" state", stateText(list), err, advice)
 	}
@@ -152,14 +161,7 @@ func (d *doctor) log(ctx context.Context, in mta.Instance, l mta.LogSource) {
 	if err == nil {
 		err = f.Close()
 	}
-	advice := "set `log_file:` of the instance in the configuration file"
-	if errors.Is(err, fs.ErrPermission) {
-		advice = "usermod -aG adm USER, for the user that mtawatch runs as"
-		if in.BaseDir != "" {
-			advice = rights(d.s.machine, l.Path)
-		}
-	}
-	d.check(name, l.Path+" is readable", err, advice)
+	d.check(name, l.Path+" is readable", err, d.logAdvice(in, l, err))
 }
 
 // tryTime is how long the listing of a queue is waited for.
@@ -190,25 +192,14 @@ func (d *doctor) listing(ctx context.Context, a *adapter.Adapter, in mta.Instanc
 	}
 	advice := startOf(in)
 	switch {
-	case errors.Is(err, fs.ErrPermission) && in.BaseDir != "":
-		advice = rights(d.s.machine, in.QueueDir)
+	case in.QueueDir == "":
+		advice = nameQueue(in)
+	case errors.Is(err, fs.ErrPermission) && (in.BaseDir != "" || d.root):
+		advice = d.rights(in.QueueDir)
 	case errors.Is(err, fs.ErrPermission):
 		advice = "add the user that mtawatch runs as to group postdrop"
 	}
 	d.check(in.Name+" queue listing", text, err, advice)
-}
-
-// countAdvice says what helps when a queue could not be counted.
-func countAdvice(in mta.Instance, err error) string {
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return "run as root, or with CAP_DAC_READ_SEARCH (AmbientCapabilities= in the unit); without it the queue is listed instead, more rarely"
-	case errors.Is(err, fs.ErrNotExist) && in.NeverRan:
-		return "start the mail server once: it makes its queue"
-	case errors.Is(err, fs.ErrNotExist):
-		return "give the right queue_dir of the instance in the configuration of mtawatch"
-	}
-	return "see the disk and the kernel's log"
 }
 
 func (d *doctor) sockets(ctx context.Context, instances []mta.Instance) {

@@ -111,7 +111,7 @@ func (d *doctor) processes(instances []mta.Instance) {
 		text := fmt.Sprintf("processes with their roles: %d", len(list))
 		switch {
 		case len(list) == 0 && in.Running:
-			d.bad(name, "it runs, but its processes cannot be told", "run as root or with CAP_SYS_PTRACE to tell several instances apart; mount /proc without hidepid")
+			d.bad(name, "it runs, but its processes cannot be told", d.orRoot("run as root or with CAP_SYS_PTRACE to tell several instances apart; mount /proc without hidepid"))
 		case len(missing) == len(d.s.heads(in)) && len(left) > 0:
 			d.fault(name, noneOf(in, missing)+": it does not run; "+leftOver(left), "end them before starting it again: kill "+pids(left))
 		case len(missing) == len(d.s.heads(in)):

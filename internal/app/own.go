@@ -199,7 +199,11 @@ func (d *doctor) compareProcesses(ctx context.Context, in mta.Instance) {
 	name := in.Name + " own processes"
 	v := d.s.ownProcesses(ctx)(a, in)
 	if v.ProcessesUnknown != "" {
-		d.bad(name, v.ProcessesUnknown, "run mtawatch as root or as the mail server's own user, where its tools are to be asked; all else works without")
+		advice := "run mtawatch as root or as the mail server's own user, where its tools are to be asked; all else works without"
+		if d.root {
+			advice = "see what the tool says when you run it; all else works without"
+		}
+		d.bad(name, v.ProcessesUnknown, advice)
 		return
 	}
 	list := d.procs[in.Name]

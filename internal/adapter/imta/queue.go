@@ -36,7 +36,7 @@ const countAdvice = "give mtawatch CAP_DAC_READ_SEARCH, or run it as root or as 
 func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, error) {
 	q := mta.Queue{Instance: inst.Name}
 	if inst.QueueDir == "" {
-		return q, fmt.Errorf("count queue of %s: the queue directory is unknown; name it in the configuration of mtawatch", inst.Name)
+		return q, errors.New("the queue directory is unknown; name it in the configuration of mtawatch")
 	}
 	names, err := channelNames(h, inst)
 	if err != nil {

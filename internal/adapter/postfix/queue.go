@@ -26,7 +26,7 @@ const countAdvice = "give mtawatch CAP_DAC_READ_SEARCH or run it as root or post
 func count(ctx context.Context, h adapter.Host, inst mta.Instance) (mta.Queue, error) {
 	q := mta.Queue{Instance: inst.Name}
 	if inst.QueueDir == "" {
-		return q, fmt.Errorf("count queue of %s: the queue directory is unknown; name it in the configuration of mtawatch", inst.Name)
+		return q, errors.New("the queue directory is unknown; name it in the configuration of mtawatch")
 	}
 	var unread adapter.Unread
 	for _, name := range queueNames() {

@@ -29,7 +29,7 @@ const (
 func list(ctx context.Context, h adapter.Host, inst mta.Instance) iter.Seq2[mta.QueuedMessage, error] {
 	return func(yield func(mta.QueuedMessage, error) bool) {
 		if inst.QueueDir == "" {
-			yield(mta.QueuedMessage{}, fmt.Errorf("list queue of %s: the queue directory is unknown; name it in the configuration of mtawatch", inst.Name))
+			yield(mta.QueuedMessage{}, errors.New("the queue directory is unknown; name it in the configuration of mtawatch"))
 			return
 		}
 		socket := path.Join(inst.QueueDir, "public/showq")
