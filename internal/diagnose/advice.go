@@ -89,6 +89,9 @@ func adviseRefusal(cause mta.Cause, dest string, m *mta.Finding) {
 		m.Advice = append(m.Advice, "look at one of the refused messages and at who sends it; a compromised account or a bad template is the usual reason")
 	case mta.CauseNoSuchDomain:
 		m.Advice = append(m.Advice, "ask for the domain: `dig MX "+dest+"`, `whois "+dest+"`: it may have expired; mail to it is returned to its senders")
+	case mta.CauseMailboxFull, mta.CauseMailboxBusy, mta.CauseMailboxDisabled:
+		m.Advice = append(m.Advice, "see whose mailboxes they are; a few people's are theirs to empty, those of a whole domain are for postmaster@"+dest+", from another network",
+			"tell the senders if it lasts: what is still refused when its time in the queue ends is returned to them")
 	default:
 		m.Advice = append(m.Advice, "read the reply: it names the reason, often with a page of the provider; then write to postmaster@"+dest+" from another network")
 	}

@@ -33,6 +33,10 @@ func destinationFails(c *Case, in *Instance, f *failing) (Candidate, bool) {
 	case troubleBlocked:
 		k.Code, verb, k.Family = mta.FindingBlocklisted, " is blocked: ", "blocklisted"
 	case troubleRecipient:
+		if f.putOff() {
+			k.Code, verb = mta.FindingDestinationRefusing, " is put off: "
+			break
+		}
 		k.Code, verb, k.Family = mta.FindingBounceSurge, " bounces: ", "bounce"
 		k.DependsOn = append(k.DependsOn, mta.FindingBlocklisted, mta.FindingMailLoop)
 	case troubleOwn:
@@ -96,21 +100,46 @@ func (f *failing) sentence() string {
 	case mta.CauseOther, mta.CauseSuspended, mta.CauseNone:
 		return "deliveries to " + who + " fail for a reason that is not understood; read the replies."
 	}
+	if f.putOff() && troubleOf(f.cause) == troubleRecipient {
+		return inWords(f.cause) + ", at " + who + "; the mail stays in the queue and is tried again."
+	}
 	return inWords(f.cause) + ", at " + who + "."
+}
+
+// putOff reports whether most of what failed stays in the queue: it did not bounce.
+func (f *failing) putOff() bool {
+	return total(f.dest.Deferred, f.window) > total(f.dest.Bounced, f.window)
+}
+
+// beyond reports whether a figure lies outside what is normal for it, or that is
+// not known: a figure within its normal range is no evidence.
+func beyond(e *mta.Evidence) bool {
+	return e.Value == nil || e.Low == nil || e.High == nil || *e.Value < *e.Low || *e.Value > *e.High
 }
 
 // numbers are what the verdict stands on.
 func (f *failing) numbers(in *Instance) []mta.Evidence {
 	series := seriesOf("mta_destination_attempts_total", "instance", in.Name, "destination", f.dest.Name)
-	list := []mta.Evidence{shareReading(f.dest.Ratio, series, "share of attempts to "+f.name()+" that failed in "+span(f.window)+": "+percent(f.share()), f.share())}
+	text := "share of attempts to " + f.name() + " that failed in " + span(f.window) + ": " + percent(f.share())
+	e := shareReading(f.dest.Ratio, series, text, f.share())
+	if !beyond(&e) { // a minute may be as bad, so many minutes are not
+		e.Text, e.Low, e.High = text+"; "+usualShare(f.usual, f.known), nil, nil
+	}
+	list := []mta.Evidence{e}
 	if in.Causes[f.cause] != nil && f.cause != mta.CauseNone {
 		n := total(in.Causes[f.cause], f.window)
-		list = append(list, countReading(in.Causes[f.cause], seriesOf("mta_delivery_attempts_total", "instance", in.Name, "cause", f.cause.String()),
-			amountOf(n, "attempt")+" of the instance failed with "+f.cause.String()+" in "+span(f.window), f.window))
+		e := countReading(in.Causes[f.cause], seriesOf("mta_delivery_attempts_total", "instance", in.Name, "cause", f.cause.String()),
+			amountOf(n, "attempt")+" of the instance failed with "+f.cause.String()+" in "+span(f.window), f.window)
+		if beyond(&e) {
+			list = append(list, e)
+		}
 	}
 	if n, ok := f.dest.Waiting.Value(); ok && n > 0 {
-		list = append(list, reading(f.dest.Waiting, seriesOf("mta_queue_destination_messages", "instance", in.Name, "destination", f.dest.Name),
-			amountOf(n, "recipient")+" waiting for it"))
+		e := reading(f.dest.Waiting, seriesOf("mta_queue_destination_messages", "instance", in.Name, "destination", f.dest.Name),
+			amountOf(n, "recipient")+" waiting for it")
+		if beyond(&e) {
+			list = append(list, e)
+		}
 	}
 	return list
 }

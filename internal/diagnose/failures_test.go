@@ -39,6 +39,8 @@ func TestFindings(t *testing.T) {
 			within: 3 * time.Minute, code: mta.FindingBlocklisted, reason: mta.CauseBlocked, sev: mta.SeverityWarning},
 		{name: "all users of one domain gone", harm: func(w *world) { w.fail(1, mta.CauseUnknownUser, "home.example") },
 			within: 2 * time.Minute, code: mta.FindingBounceSurge, reason: mta.CauseUnknownUser, subject: "home.example", sev: mta.SeverityWarning},
+		{name: "full mailboxes put mail off", harm: func(w *world) { w.fail(1, mta.CauseMailboxFull, "home.example"); w.dest("home.example").bounce = false },
+			within: 3 * time.Minute, code: mta.FindingDestinationRefusing, reason: mta.CauseMailboxFull, subject: "home.example", sev: mta.SeverityWarning},
 		{name: "dns dead by probe", harm: func(w *world) { w.probe = 0 },
 			within: 40 * time.Second, code: mta.FindingOwnDNSDead, reason: mta.CauseDNSFailure, sev: mta.SeverityCritical},
 		{name: "dns dead by log", harm: func(w *world) { w.probe = -1; w.fail(1, mta.CauseDNSFailure, append(all, "dead.example")...) },
