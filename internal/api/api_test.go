@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -318,6 +320,24 @@ func TestClientErrors(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a socket of others", func(t *testing.T) {
+		if os.Geteuid() == 0 {
+			t.Skip("root may ask on every socket")
+		}
+		path := filepath.Join(t.TempDir(), "s")
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if err := os.Chmod(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		_, err = api.NewClient("unix:"+path, 0).Status(t.Context())
+		if !errors.Is(err, fs.ErrPermission) || strings.Count(err.Error(), path) != 1 || !strings.Contains(view.AdviceOf(err), "as root") {
+			t.Errorf("got %v; %s", err, view.AdviceOf(err))
+		}
+	})
 	t.Run("metrics", func(t *testing.T) {
 		if _, err := api.NewClient(closed, 0).Metrics(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("got %v", err)

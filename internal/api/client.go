@@ -310,6 +310,9 @@ func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED), noSocket:
 		return view.Advise(fmt.Errorf("%w at %s", ErrNoDaemon, c.address), "start it with 'mtawatch run'")
+	case errors.Is(err, fs.ErrPermission) && strings.HasPrefix(c.address, "unix:"):
+		return view.Advise(fmt.Errorf("ask %s: %w", c.address, fs.ErrPermission),
+			"the socket is open to the user and the group that the daemon runs as: run this as that user or as root (sudo), or ask at its address with --server")
 	case errors.Is(err, context.DeadlineExceeded):
 		return view.Advise(fmt.Errorf("ask %s: no answer within %s: %w", c.address, c.timeout, err), "see whether the daemon is overloaded or stopped")
 	}

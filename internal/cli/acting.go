@@ -69,9 +69,10 @@ func (s *saying) who() string {
 func (t *tool) ackCommand() *cobra.Command {
 	var s saying
 	c := t.reading(&cobra.Command{
-		Use:   "ack ID",
-		Short: "Say that somebody knows of a finding: nobody is called again unless it becomes worse",
-		Args:  cobra.ExactArgs(1),
+		Use:         "ack ID",
+		Annotations: listed("'mtawatch findings' lists the ids of those that are open"),
+		Short:       "Say that somebody knows of a finding: nobody is called again unless it becomes worse",
+		Args:        cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return act(t, func(a view.Actor) error {
 				f, err := a.Acknowledge(c.Context(), view.Acknowledge{ID: args[0], By: s.who(), Note: s.note})
@@ -126,9 +127,10 @@ func (t *tool) jsonOf(err error, v any) error {
 
 func (t *tool) unackCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "unack ID",
-		Short: "Take an acknowledgement back",
-		Args:  cobra.ExactArgs(1),
+		Use:         "unack ID",
+		Annotations: listed("'mtawatch findings' lists the ids of those that are open"),
+		Short:       "Take an acknowledgement back",
+		Args:        cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return act(t, func(a view.Actor) error {
 				err := a.Unacknowledge(c.Context(), args[0])
@@ -148,8 +150,9 @@ func (t *tool) silenceCommand() *cobra.Command {
 	var s saying
 	var span, instance, subject string
 	c := t.reading(&cobra.Command{
-		Use:   "silence [CODE]",
-		Short: "Call nobody for findings of a code, an instance or a subject, for a time",
+		Use:         "silence [CODE]",
+		Annotations: listed("'mtawatch explain' lists the codes"),
+		Short:       "Call nobody for findings of a code, an instance or a subject, for a time",
 		Long: "Findings are shown as before, apart from the others, and nobody is called because of them: up to the severity of the\n" +
 			"worst that is open and meant, or at all when none is open yet.",
 		Args: cobra.MaximumNArgs(1),
@@ -163,6 +166,10 @@ func (t *tool) silenceCommand() *cobra.Command {
 				if q.Code = mta.FindingCode(args[0]); q.Code.Sign() == "" {
 					return view.Advise(fmt.Errorf("no finding has the code %q", clean(args[0])), "'mtawatch explain' lists the codes")
 				}
+			}
+			if q.Code == "" && instance == "" && subject == "" {
+				return view.Advise(errors.New("silence needs a code, --instance or --subject: everything cannot be silenced"),
+					"'mtawatch findings' lists the findings that are open with their codes, 'mtawatch explain' all codes")
 			}
 			return act(t, func(a view.Actor) error {
 				q, err := a.Silence(c.Context(), q)
@@ -205,9 +212,10 @@ func silenceText(s *mta.Silence) string {
 
 func (t *tool) unsilenceCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "unsilence ID",
-		Short: "End a silence",
-		Args:  cobra.ExactArgs(1),
+		Use:         "unsilence ID",
+		Annotations: listed("'mtawatch silences' lists the ids"),
+		Short:       "End a silence",
+		Args:        cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return act(t, func(a view.Actor) error {
 				err := a.Unsilence(c.Context(), args[0])

@@ -117,7 +117,8 @@ func (t *tool) finish(err error) int {
 
 // complain prints an error and what to do about it.
 func (t *tool) complain(err error) {
-	for i, line := range strings.Split(err.Error(), "\n") {
+	said := strings.ReplaceAll(err.Error(), view.ErrQuestion.Error()+": ", "") // what is wrong with it follows
+	for i, line := range strings.Split(said, "\n") {
 		if i == 0 {
 			line = "mtawatch: " + line
 		}
@@ -141,13 +142,12 @@ func (t *tool) root() *cobra.Command {
 	flags.StringVar(&t.configPath, "config", "", "configuration file (default "+config.DefaultPath+" if it exists)")
 	flags.StringVar(&t.server, "server", "", "ask the daemon at `ADDR`: 127.0.0.1:9725 or unix:/path (default: of the configuration)")
 	flags.StringVar(&t.dataDir, "data-dir", "", "directory of the stores (default: of the configuration)")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return view.Advise(err, "see '"+c.CommandPath()+" --help'")
-	})
+	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(t.runCommand(), t.statusCommand(), t.queueCommand(), t.failuresCommand(), t.connectionsCommand(),
 		t.processesCommand(), t.traceCommand(), t.replayCommand(), t.doctorCommand(), t.parseCommand(), t.classifyCommand(), t.judgeCommand(),
 		t.findingsCommand(), t.explainCommand(), t.silenceCommand(), t.unsilenceCommand(), t.silencesCommand(), t.hashPasswordCommand(),
 		t.topCommand(), t.checkConfigCommand(), t.labCommand(), t.versionCommand())
+	sayArguments(root)
 	return root
 }
 

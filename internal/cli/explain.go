@@ -13,9 +13,10 @@ import (
 
 func (t *tool) explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [CODE]",
-		Short: "What a finding means, how it is found, what to do; without CODE the list of codes",
-		Args:  cobra.MaximumNArgs(1),
+		Use:         "explain [CODE]",
+		Annotations: listed("'mtawatch explain' lists the codes"),
+		Short:       "What a finding means, how it is found, what to do; without CODE the list of codes",
+		Args:        cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				t.codes()

@@ -160,6 +160,7 @@ func TestParseErrors(t *testing.T) {
 		{"alias", "data_dir: &a /x\nsocket: *a\n", []string{`f.yaml:1: data_dir: anchors`, `f.yaml:2: socket: anchors`}},
 		{"list at the top", "- a\n- b\n", []string{`f.yaml:1: must be keys with values`}},
 		{"no YAML", "interval: [1\n", []string{`f.yaml:1: not readable as YAML`}},
+		{"a tab", "interval: 5s\ninstances:\n\t- name: x\n", []string{`f.yaml:3: not readable as YAML: a tab stands before the first word of the line; YAML takes spaces alone for indentation`}},
 		{"second document", "interval: 5s\n---\ninterval: 6s\n", []string{`f.yaml:3: a second document`}},
 		{"mail as a channel", "notify:\n- type: email\n- type: webhook\n  url: mailto:ops@example.org\n- {type: exec, command: [/usr/sbin/sendmail, -t]}\n", []string{
 			`f.yaml:2: notify[0].type: mail is not offered`, `f.yaml:4: notify[1].url: would send through the mail server that is watched`,

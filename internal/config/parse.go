@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -70,6 +71,9 @@ func (r *reader) root(text []byte) (root ast.Node) {
 				line = t.Position.Line
 			}
 		}
+		if tabIndented(text, line) {
+			msg = "a tab stands before the first word of the line; YAML takes spaces alone for indentation"
+		}
 		r.refuse(line, "", "not readable as YAML: %s", msg)
 		return nil
 	}
@@ -84,6 +88,17 @@ func (r *reader) root(text []byte) (root ast.Node) {
 		root = d.Body
 	}
 	return root
+}
+
+// tabIndented reports whether a line, counted from 1, is indented with a tab.
+func tabIndented(text []byte, line int) bool {
+	for l := range bytes.Lines(text) {
+		if line--; line == 0 {
+			indent := l[:len(l)-len(bytes.TrimLeft(l, " \t"))]
+			return bytes.IndexByte(indent, '\t') >= 0
+		}
+	}
+	return false
 }
 
 func lineOf(n ast.Node) int {
