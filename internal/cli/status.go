@@ -137,6 +137,8 @@ func (t *tool) instanceText(now time.Time, in view.InstanceStatus) {
 		head += ", " + t.out.in(yellow, "not running")
 	case len(missing) > 0:
 		head += ", " + t.out.in(yellow, clean(strings.Join(missing, " and "))+" not running")
+	case len(in.Processes.Stopped) > 0:
+		head += ", " + t.out.in(yellow, clean(strings.Join(in.Processes.Stopped, " and "))+" stopped by a signal")
 	}
 	t.out.line(head)
 	t.sign("queue", in.Queue.Unknown, say.Queue(now, in.Queue))

@@ -1,6 +1,10 @@
 package diagnose
 
-import "github.com/mtawatch/mtawatch/internal/mta"
+import (
+	"time"
+
+	"github.com/mtawatch/mtawatch/internal/mta"
+)
 
 // jobControllerRule finds that nobody decides on deliveries: mail is taken
 // in and stays in the queue.
@@ -21,6 +25,7 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 		daemonEnded(c, in, &in.JobController, mta.RoleJobController, e, "no mail is delivered", &k)
 	case len(stuck) > 0 && stuck[0].State == "T":
 		daemonStopped(c, in, mta.RoleJobController, stuck, text, "no mail is delivered", &k)
+		k.Since = idleSince(c, in)
 	default:
 		u, ok := untried(c, in)
 		if !ok || aliveFor(c, in, &in.JobController, mta.RoleJobController) < u.wait {
@@ -34,6 +39,26 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 	}
 	k.Explain = func(m *mta.Finding) { explainJobController(c, in, m) }
 	return k, true
+}
+
+// idleSince gives since when mail waits that nobody has tried and nothing else
+// was tried either; now where that is not known. Mail in a channel that an
+// operator has stopped says nothing.
+func idleSince(c *Case, in *Instance) time.Time {
+	last, oldest := in.Attempts.Last(), time.Duration(0)
+	for _, q := range in.Queues {
+		if n, age, ok := untriedOf(q); ok && n >= 1 && conditionOf(c, in.Name, mta.ConditionQueueStopped, q.Name) == nil {
+			oldest = max(oldest, age)
+		}
+	}
+	since := c.Now.Add(-oldest)
+	if last.IsZero() || last.After(c.Now) {
+		return c.Now
+	}
+	if since.Before(last) {
+		since = last
+	}
+	return since
 }
 
 func jobControllerHangs(c *Case, in *Instance, u untriedMail, k *Candidate) {

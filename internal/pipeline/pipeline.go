@@ -326,16 +326,18 @@ func (r *runner) lookAgain(ctx context.Context) {
 	}
 }
 
-// missedEvery is how often a daemon that is missed is looked for: who has
-// started it again wants to see that it was seen.
+// missedEvery is how often a daemon that is missed, or was stopped by a signal, is
+// looked at: who has started it again wants to see that it was seen, and that
+// it is stopped must be seen twice.
 const missedEvery = 2 * time.Second
 
 func (r *runner) lookForMissed(ctx context.Context) error {
 	open, missing := r.Belt.missed()
-	if missing {
+	stopped := r.Belt.anyStopped()
+	if missing || stopped {
 		r.readProcesses(ctx, r.Belt.Instances())
 	}
-	if open {
+	if open || stopped {
 		r.Belt.Glance(time.Now())
 	}
 	return nil

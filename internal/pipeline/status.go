@@ -203,6 +203,7 @@ func (b *Belt) processStatus(in mta.Instance, now time.Time) view.ProcessStatus 
 		}
 	}
 	n, _ := b.procs[in.Name].counts()
+	s.Stopped = b.procs[in.Name].stoppedRoles()
 	for role := mta.RoleDispatcher; role < mta.NumRoles; role++ {
 		s.Roles[role.String()] = n[role]
 		if role <= mta.RoleJobController && n[role] == 0 && !in.NeverRan {

@@ -40,3 +40,11 @@ func TestSentence(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestStoppedProcess: a daemon that is there and stopped does not pass for one that works.
+func TestStoppedProcess(t *testing.T) {
+	p := view.ProcessStatus{Roles: map[string]int{"dispatcher": 1, "job-controller": 1}, Stopped: []string{"job-controller"}}
+	if got, want := Processes(p)[0], "dispatcher 1, job-controller 1 (stopped)"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

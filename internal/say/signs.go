@@ -2,6 +2,7 @@ package say
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,7 +168,11 @@ func Processes(p view.ProcessStatus) []string {
 	var parts []string
 	for r := mta.RoleDispatcher; r < mta.NumRoles; r++ {
 		if n := p.Roles[r.String()]; n > 0 || r == mta.RoleDispatcher || r == mta.RoleJobController {
-			parts = append(parts, fmt.Sprintf("%s %d", r, n))
+			part := fmt.Sprintf("%s %d", r, n)
+			if slices.Contains(p.Stopped, r.String()) {
+				part += " (stopped)"
+			}
+			parts = append(parts, part)
 		}
 	}
 	lines := []string{strings.Join(parts, ", ")}

@@ -267,8 +267,17 @@ func daemonSign(in *view.InstanceStatus, p *past) sign {
 	g.short = say.Count(int64(n))
 	g.now = say.Plural(int64(n), "process")
 	g.normal = "all that must run do"
-	if len(in.Processes.Missing) > 0 {
-		g.normal = "missing: " + strings.Join(in.Processes.Missing, ", ")
+	var wrong []string
+	for _, w := range [...]struct {
+		word  string
+		roles []string
+	}{{"missing: ", in.Processes.Missing}, {"stopped: ", in.Processes.Stopped}} {
+		if len(w.roles) > 0 {
+			wrong = append(wrong, w.word+strings.Join(w.roles, ", "))
+		}
+	}
+	if len(wrong) > 0 {
+		g.normal = strings.Join(wrong, "; ")
 	}
 	g.lines = append(g.lines, say.Processes(in.Processes)...)
 	return g

@@ -146,6 +146,7 @@ type ProcessStatus struct {
 	Time    time.Time      `json:"time,omitzero"`
 	Roles   map[string]int `json:"roles"`
 	Missing []string       `json:"missing,omitempty"` // roles of which one process must be there, and none is
+	Stopped []string       `json:"stopped,omitempty"` // of those, roles of which one is there that a signal has stopped
 	Orphans int            `json:"orphans,omitempty"` // processes left over from an earlier start; Roles counts them too
 	Unknown string         `json:"unknown,omitempty"`
 }
