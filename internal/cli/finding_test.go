@@ -53,10 +53,10 @@ WARNING  example.net does not answer  destination-timing-out
 
 postfix-out  postfix 3.7.11, job-controller not running
   queue        12 messages, 35 kB: deferred 11, active 1; oldest 2h 5m, in deferred
-               normal for Monday 12:00: 2.9-20 messages, those on hold apart
+               normal for Monday 12:00: 2-21 messages, those on hold apart
   failures     last 1h: 351 received, 340 sent, 11 deferred, 1 bounced; 25 client requests rejected
                why: greylisted 8, connect-timeout 3, unknown-user 1
-               normal a minute: 4-9 received, 3-8 sent, 0-1.5 deferred
+               normal a minute: 4-9 received, 3-8 sent, 0-2 deferred
   connections  port 25 smtp: 5 connections (established 4, close-wait 1) from 3 addresses, normal is 2-9; 2 of 100 wait to be accepted
   processes    dispatcher 1, job-controller 0, smtp-server 4
 
@@ -160,7 +160,7 @@ example.net  11  1  10    1-4   2h 5m  timed ?[31mout
 why: connect-timeout 11
 
 DESTINATION  CAUSE            AT FAULT     DEFERRED  BOUNCED  SENT  USUAL/MIN  FIRST SEEN  LAST      LAST REPLY
-example.net  connect-timeout  the network        11        0     3      0-0.3  11:50:00    12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
+example.net  connect-timeout  the network        11        0     3        0-1  11:50:00    12:00:00  connect to mx.example.net[192.0.2.7]:25: timed out
 USUAL/MIN: failures to the destination in a minute that are normal at this hour, whatever their cause
 and 2 failures in other rows: see --top
 `},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
+	"github.com/mtawatch/mtawatch/internal/say"
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
@@ -162,11 +163,13 @@ func TestWrap(t *testing.T) {
 
 func TestRangeText(t *testing.T) {
 	for _, tt := range []struct {
-		low, high float64
-		want      string
-	}{{180.2, 650.4, "180-650"}, {0, 0, "0"}, {0.25, 3, "0.2-3"}, {-0.01, 0.04, "0"}, {9.96, 12345.6, "10-12346"}} {
-		if got := rangeText(view.Range{Low: tt.low, High: tt.high}); got != tt.want {
-			t.Errorf("%v to %v: got %q, want %q", tt.low, tt.high, got, tt.want)
+		low, high    float64
+		want, counts string
+	}{{180.2, 650.4, "180-651", "180-651"}, {0, 0, "0", "0"}, {0.25, 3, "0.2-3", "0-3"}, {-0.01, 0.04, "0-0.04", "0-1"}, {9.96, 12345.6, "9-12346", "9-12346"},
+		{3.1, 17.2, "3-18", "3-18"}, {1.6, 5.1, "1.6-5.1", "1-6"}, {2.0000000001, 5.9999999999, "2-6", "2-6"}} {
+		r := view.Range{Low: tt.low, High: tt.high}
+		if got, counts := say.Range(r), say.Counts(r); got != tt.want || counts != tt.counts {
+			t.Errorf("%v to %v: got %q, want %q; as counts %q, want %q", tt.low, tt.high, got, tt.want, counts, tt.counts)
 		}
 	}
 }

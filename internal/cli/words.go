@@ -22,7 +22,6 @@ func countText(n int64) string           { return say.Count(n) }
 func plural(n int64, word string) string { return say.Plural(n, word) }
 func scopeText(s mta.Scope) string       { return say.Scope(s) }
 func firstLine(s string) string          { return say.FirstLine(s) }
-func rangeText(r view.Range) string      { return say.Range(r) }
 func usualCell(r *view.Range) string     { return say.Usual(r) }
 func learnedText(d time.Duration) string { return say.Learned(d) }
 func portText(p view.PortRow) string     { return say.Port(p) }

@@ -11,10 +11,29 @@ import (
 	"github.com/mtawatch/mtawatch/internal/view"
 )
 
-// Range gives a normal range: "180-650", or one number where both ends
-// read the same.
+// Range gives a normal range of anything: "0.2-1.5", or one number where both
+// ends read the same. Its ends are rounded outwards, as those of Counts.
 func Range(r view.Range) string {
-	low, high := Level(r.Low), Level(r.High)
+	steps := 1.0
+	switch {
+	case r.High < 1:
+		steps = 100
+	case r.High < 10:
+		steps = 10
+	}
+	return ends(r, steps)
+}
+
+// Counts gives a normal range of what is counted: "180-651". Its ends are whole
+// numbers, rounded outwards: what is normal never reads as if it were not. The
+// page does the same (web/src/lib/format.js).
+func Counts(r view.Range) string { return ends(r, 1) }
+
+// ends gives the ends of a range in parts of one, so many steps each.
+func ends(r view.Range, steps float64) string {
+	const off = 1e-9 // what sums of fractions may be off
+	low := strconv.FormatFloat(max(0, math.Floor(r.Low*steps+off))/steps, 'f', -1, 64)
+	high := strconv.FormatFloat(max(0, math.Ceil(r.High*steps-off))/steps, 'f', -1, 64)
 	if low == high {
 		return low
 	}
@@ -38,12 +57,12 @@ func Hour(now time.Time, r *view.Range) string {
 	return t.Local().Format("Monday 15") + ":00"
 }
 
-// Usual gives a range for a table; "" where none is known.
+// Usual gives a range of counts for a table; "" where none is known.
 func Usual(r *view.Range) string {
 	if r == nil {
 		return ""
 	}
-	return Range(*r)
+	return Counts(*r)
 }
 
 // NormalFailures says what is normal a minute; "" where nothing is known.
@@ -53,11 +72,11 @@ func NormalFailures(n *view.NormalFailures) string {
 	}
 	var parts []string
 	if n.Received != nil {
-		parts = append(parts, Range(*n.Received)+" received")
+		parts = append(parts, Counts(*n.Received)+" received")
 	}
 	for st := mta.StatusSent; st <= mta.StatusExpired; st++ {
 		if r, ok := n.Attempts[st.String()]; ok && (r.High >= 0.05 || st == mta.StatusSent) {
-			parts = append(parts, Range(r)+" "+st.String())
+			parts = append(parts, Counts(r)+" "+st.String())
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -36,7 +36,7 @@ func Queue(now time.Time, q view.QueueStatus) []string {
 		}
 		lines = append(lines, l)
 		if q.Normal != nil {
-			lines = append(lines, "normal for "+Hour(now, q.Normal)+": "+Range(*q.Normal)+" messages, those on hold apart")
+			lines = append(lines, "normal for "+Hour(now, q.Normal)+": "+Counts(*q.Normal)+" messages, those on hold apart")
 		}
 	} else if q.Unknown == "" {
 		lines = append(lines, "not counted yet")
@@ -141,7 +141,7 @@ func Port(p view.PortRow) string {
 		l += fmt.Sprintf(", %d %% of the %d sessions that there may be", 100*LiveSockets(p)/p.Capacity, p.Capacity)
 	}
 	if p.Normal != nil {
-		l += ", normal is " + Range(*p.Normal)
+		l += ", normal is " + Counts(*p.Normal)
 	}
 	if p.AcceptQueue != nil && p.AcceptLimit != nil {
 		l += fmt.Sprintf("; %d of %d wait to be accepted", *p.AcceptQueue, *p.AcceptLimit)

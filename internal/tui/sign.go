@@ -184,7 +184,7 @@ func queueSign(now time.Time, in *view.InstanceStatus, p *past) sign {
 		g.now += ", " + say.Bytes(*q.Bytes)
 	}
 	if q.Normal != nil {
-		g.normal = "normal " + say.Hour(now, q.Normal) + ": " + say.Range(*q.Normal)
+		g.normal = "normal " + say.Hour(now, q.Normal) + ": " + say.Counts(*q.Normal)
 	}
 	if oldest, name := say.Oldest(q.Queues); !oldest.IsZero() {
 		g.lines = append(g.lines, fmt.Sprintf("oldest %s, in %s", say.Age(now, oldest), name))
@@ -218,9 +218,9 @@ func failureSign(now time.Time, in *view.InstanceStatus, p *past) sign {
 		if d != nil && failed > d.High { // more than usual that fails tells more than what is sent
 			g.value, g.usual = failed, d
 		}
-		g.normal = "normal: " + say.Range(*s) + " sent"
+		g.normal = "normal: " + say.Counts(*s) + " sent"
 		if d != nil {
-			g.normal += ", " + say.Range(*d) + " failed"
+			g.normal += ", " + say.Counts(*d) + " failed"
 		}
 	}
 	if text := say.Top(f.Causes, 4); text != "" {
@@ -242,7 +242,7 @@ func connectionSign(in *view.InstanceStatus, p *past) sign {
 	g.short, g.value, g.usual = say.Count(int64(n)), n, normal
 	g.now = say.Plural(int64(n), "connection")
 	if normal != nil {
-		g.normal = "normal: " + say.Range(*normal)
+		g.normal = "normal: " + say.Counts(*normal)
 	}
 	sources := 0
 	for _, row := range c.Ports {

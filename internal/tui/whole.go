@@ -105,7 +105,7 @@ func failureWhole(now time.Time, r view.FailureRow, columns int) []row {
 	s.put("at fault", say.Scope(r.Scope))
 	s.put("in an hour", fmt.Sprintf("%d deferred, %d bounced, %d sent to the same destination", r.Deferred, r.Bounced, r.Sent))
 	if r.Normal != nil {
-		s.put("usual", say.Range(*r.Normal)+" failures a minute at this destination, whatever their cause")
+		s.put("usual", say.Counts(*r.Normal)+" failures a minute at this destination, whatever their cause")
 	}
 	s.put("first seen", say.Clock(now, r.First))
 	s.put("last", say.Clock(now, r.Last)+" ("+say.Age(now, r.Last)+" ago)")
@@ -169,7 +169,7 @@ func (m *model) queueWhole(d *view.QueueDetail, r view.QueueRow, columns int) []
 	s.head(bold, r.Destination)
 	s.put("waiting", say.Plural(r.Recipients, "recipient")+", "+say.Plural(r.Messages, "message"))
 	if r.Normal != nil {
-		s.put("usual", say.Range(*r.Normal)+" recipients")
+		s.put("usual", say.Counts(*r.Normal)+" recipients")
 	}
 	if !r.Oldest.IsZero() {
 		s.put("oldest", say.Age(m.queue.Time, r.Oldest)+", since "+say.Clock(m.queue.Time, r.Oldest))

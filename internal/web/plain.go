@@ -196,5 +196,5 @@ func usual(r *view.Range) string {
 	if r == nil {
 		return "not known"
 	}
-	return say.Range(*r)
+	return say.Counts(*r)
 }

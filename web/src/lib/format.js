@@ -30,11 +30,10 @@ export function range(low, high) {
   return figure(down) === figure(up) ? figure(up) : `${figure(down)}\u2013${figure(up)}`
 }
 
-/** The whole numbers of a range, for what is counted: 4–20 of 3.4–20.6. */
+/** A range of what is counted: whole numbers, rounded outwards, 3–21 of 3.4–20.6; what is normal never reads as if it were not. The commands do the same. */
 export function wholes(low, high) {
   if (!known(low) || !known(high)) return ''
-  const [down, up] = [Math.max(0, Math.ceil(low)), Math.floor(high)]
-  if (up < down) return range(low, high)
+  const [down, up] = [Math.max(0, Math.floor(low + 1e-9)), Math.max(0, Math.ceil(high - 1e-9))]
   return up === down ? count(up) : `${count(down)}\u2013${count(up)}`
 }
 

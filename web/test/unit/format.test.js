@@ -15,8 +15,10 @@ test('figures', () => {
   assert.equal(figure(4.04), '4')
   assert.equal(figure(-3), '\u22123')
   assert.equal(range(3.46, 20.58), '3\u201321')
-  assert.equal(wholes(3.46, 20.58), '4\u201320')
-  assert.equal(wholes(0, 0.34), '0')
+  assert.equal(wholes(3.46, 20.58), '3\u201321')
+  assert.equal(wholes(0, 0.34), '0\u20131')
+  assert.equal(wholes(2.0000000001, 5.9999999999), '2\u20136')
+  assert.equal(wholes(0, 0), '0')
   assert.equal(bytes(999_600), '1.0\u00a0MB')
 })
 
