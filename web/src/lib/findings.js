@@ -36,6 +36,12 @@ function place(now, normal) {
   return now > normal.high ? 'above normal' : 'normal' // few failures and a short queue are no news
 }
 
+/** Less sent a minute than is normal, in words; "" when it is not, or not known. */
+export function fewOf(sent, normal) {
+  if (sent == null || !normal || sent >= Math.floor(normal.low * 0.9)) return ''
+  return sent < 0.5 ? 'nothing sent' : 'few sent'
+}
+
 /** Applies one change of the event stream to the open findings. What it lists under it is not listed apart. */
 export function applyChange(open, change) {
   const gone = new Set([change.finding.id, ...(change.finding.folded ?? []).map((c) => c.id)])

@@ -62,6 +62,19 @@ export function span(seconds) {
   return `${s}s`
 }
 
+const STEP = 300 // seconds: failures are counted in steps of 5 minutes
+
+/**
+ * Which time figures cover, in the words of the commands. now and since are
+ * ms, window seconds; steps: why they may begin before the window is told too.
+ */
+export function cover(now, since, window, steps = true) {
+  const covered = (now - since) / 1000
+  if (!known(covered) || Math.abs(covered - window) < 1) return `in the last ${span(window)}`
+  if (covered < window) return `in the last ${span(covered)} (nothing older is known)`
+  return `since ${clock(since, now)}${steps ? ` (counted in steps of ${STEP / 60} minutes)` : ''}`
+}
+
 /** Milliseconds of an RFC 3339 time; NaN when there is none. */
 export const at = (time) => (time ? Date.parse(time) : NaN)
 

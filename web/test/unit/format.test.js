@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytes, clock, count, figure, pieces, plural, range, span, wholes } from '../../src/lib/format.js'
+import { bytes, clock, count, cover, figure, pieces, plural, range, span, wholes } from '../../src/lib/format.js'
 
 test('what is not known is a word, never a figure', () => {
   for (const f of [count, figure, bytes, span, clock]) for (const v of [null, undefined, NaN]) assert.equal(f(v), 'unknown')
@@ -34,4 +34,14 @@ test('a sentence is cut into text and commands', () => {
     { text: 'run ', code: false }, { text: 'a b', code: true }, { text: ', then ', code: false }, { text: 'c', code: true },
   ])
   assert.deepEqual(pieces('a ` alone'), [{ text: 'a ` alone', code: false }])
+})
+
+test('the time that figures cover is told as the commands tell it', () => {
+  const now = Date.parse('2026-11-23T12:00:00Z')
+  const ago = (s) => now - s * 1000
+  assert.equal(cover(now, ago(443), 3600), 'in the last 7m 23s (nothing older is known)')
+  assert.equal(cover(now, ago(3600), 3600), 'in the last 1h')
+  assert.equal(cover(now, NaN, 3600), 'in the last 1h')
+  assert.equal(cover(now, ago(3840), 3600), `since ${clock(ago(3840), now)} (counted in steps of 5 minutes)`)
+  assert.equal(cover(now, ago(3840), 3600, false), `since ${clock(ago(3840), now)}`)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { lines } from '../../src/lib/api.js'
 import { area, coarser, layout, mirror, sparkline, stack } from '../../src/lib/chart.js'
-import { applyChange, isQuiet, verdict } from '../../src/lib/findings.js'
+import { applyChange, fewOf, isQuiet, verdict } from '../../src/lib/findings.js'
 import { growth } from '../../src/lib/growth.js'
 import { Gather } from '../../src/lib/lives.js'
 import { matrix } from '../../src/lib/matrix.js'
@@ -50,6 +50,12 @@ test('the verdict of a sign', () => {
   assert.equal(verdict('failures', [], { unknown: 'no log' }).word, 'unknown')
   assert.equal(verdict('queues', [], { now: 9, normal: { low: 1, high: 5 } }).word, 'above normal')
   assert.equal(verdict('queues', [], { judged: false }).level, 'unknown')
+})
+
+test('few sent, against what is normal', () => {
+  const normal = { low: 10, high: 20 }
+  assert.deepEqual([8, 0, 9, 30].map((n) => fewOf(n, normal)), ['few sent', 'nothing sent', '', ''])
+  assert.deepEqual([fewOf(null, normal), fewOf(0, null)], ['', ''])
 })
 
 test('changes of findings', () => {
