@@ -198,6 +198,13 @@ describe('an incident', () => {
     await one.locator('.proofs li').first().waitFor()
     assert.deepEqual(await axe(page), [])
 
+    for (const name of ['Silence…', 'Acknowledge']) {
+      await one.getByRole('button', { name, exact: true }).click()
+      await one.getByLabel('note for others').waitFor()
+      await page.keyboard.press('Escape')
+      await one.getByLabel('note for others').waitFor({ state: 'detached' })
+      await until('the focus back', () => one.getByRole('button', { name, exact: true }).evaluate((b) => b === document.activeElement))
+    }
     await one.getByRole('button', { name: 'Acknowledge', exact: true }).click()
     await one.getByLabel('note for others').fill('<i>ann</i> looks at it')
     await one.getByRole('button', { name: 'Acknowledge', exact: true }).click()
