@@ -5,6 +5,7 @@ import { area, coarser, layout, mirror, sparkline, stack } from '../../src/lib/c
 import { applyChange, fewOf, isQuiet, verdict } from '../../src/lib/findings.js'
 import { growth } from '../../src/lib/growth.js'
 import { Gather } from '../../src/lib/lives.js'
+import { within } from '../../src/lib/marks.js'
 import { matrix } from '../../src/lib/matrix.js'
 import { bySource } from '../../src/lib/sources.js'
 
@@ -50,6 +51,17 @@ test('the verdict of a sign', () => {
   assert.equal(verdict('failures', [], { unknown: 'no log' }).word, 'unknown')
   assert.equal(verdict('queues', [], { now: 9, normal: { low: 1, high: 5 } }).word, 'above normal')
   assert.equal(verdict('queues', [], { judged: false }).level, 'unknown')
+})
+
+test('an incident is drawn within the plot, and wide enough to be seen', () => {
+  const at = (from, to) => within(from, to, 40, 100, 3)
+  assert.deepEqual(at(60, 80), { x: 60, w: 20 })
+  assert.deepEqual(at(60, 60.2), { x: 60, w: 3 })
+  assert.deepEqual(at(139.5, 140), { x: 137, w: 3 })
+  assert.deepEqual(at(10, 41), { x: 40, w: 3 })
+  assert.deepEqual(at(10, Infinity), { x: 40, w: 100 })
+  assert.deepEqual(at(10, 500), { x: 40, w: 100 })
+  assert.deepEqual([at(10, 39), at(141, 150), at(NaN, 80)], [null, null, null])
 })
 
 test('few sent, against what is normal', () => {
