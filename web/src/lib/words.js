@@ -45,7 +45,7 @@ export const wordOf = (code) => CODES[code]?.[1] ?? String(code)
 
 const RANK = { critical: 3, warning: 2, info: 1 }
 export const rank = (severity) => RANK[severity] ?? 0
-export const SEVERITY = { critical: 'Critical', warning: 'Warning', info: 'Note' }
+export const SEVERITY = { critical: 'Critical', warning: 'Warning', info: 'Info' }
 
 /** Whose fault a cause is, in the page's words. */
 export const SCOPES = {
