@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mtawatch/mtawatch/internal/mta"
@@ -115,7 +116,7 @@ func (p *pages) serveFinding(w http.ResponseWriter, r *http.Request, id string) 
 	case err != nil:
 		http.Error(w, "the finding is not known: "+say.Clean(err.Error()), status(err))
 	case len(list.Open)+len(list.Past) == 0:
-		p.lost(w, r)
+		p.lost(w, r, true)
 	default:
 		found := p.shown(append(list.Open, list.Past...))[0]
 		o := one{Session: p.session(r), Now: cmp.Or(list.Time, time.Now()), Finding: found, App: p.app != nil}
@@ -126,8 +127,16 @@ func (p *pages) serveFinding(w http.ResponseWriter, r *http.Request, id string) 
 	}
 }
 
-func (p *pages) lost(w http.ResponseWriter, r *http.Request) {
-	p.render(w, r, http.StatusNotFound, "lost", one{Session: p.session(r)})
+// nowhere is the page of an address that has none.
+type nowhere struct {
+	Session
+	Finding bool // the address is of a finding
+	App     bool
+	Views   []appView
+}
+
+func (p *pages) lost(w http.ResponseWriter, r *http.Request, finding bool) {
+	p.render(w, r, http.StatusNotFound, "lost", nowhere{Session: p.session(r), Finding: finding, App: p.app != nil, Views: appViews[:]})
 }
 
 func (p *pages) session(r *http.Request) Session {
@@ -167,6 +176,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, code int, name st
 func words() template.FuncMap {
 	return template.FuncMap{
 		"clean":       say.Clean,
+		"sentence":    sentence,
 		"verdict":     say.Verdict,
 		"headline":    func(s view.Status) string { return say.Headline(&s) },
 		"severity":    say.Severity,
@@ -190,6 +200,28 @@ func words() template.FuncMap {
 		"cover":       say.Cover,
 		"escape":      url.PathEscape,
 	}
+}
+
+// part is a part of a sentence.
+type part struct {
+	Text string
+	Code bool
+}
+
+// sentence cuts a text, clean, at the backticks that its commands stand in.
+// One without its second is text.
+func sentence(text string) []part {
+	cut := strings.Split(say.Clean(text), "`")
+	if n := len(cut); n%2 == 0 {
+		cut = append(cut[:n-2], cut[n-2]+"`"+cut[n-1])
+	}
+	var list []part
+	for i, t := range cut {
+		if t != "" {
+			list = append(list, part{t, i%2 == 1})
+		}
+	}
+	return list
 }
 
 func usual(r *view.Range) string {

@@ -136,9 +136,13 @@ func newFile(name string, text []byte, lasting bool) *file {
 	return f
 }
 
-// appPaths are the addresses that the dashboard itself understands; those
+// appViews are the addresses that the dashboard itself understands; those
 // below findings name one finding.
-var appPaths = [...]string{"/", "/queues", "/failures", "/connections", "/daemons", "/trace", "/findings", "/blind-spots"}
+var appViews = [...]appView{{"/", "Overview"}, {"/queues", "Queues"}, {"/failures", "Failures"}, {"/connections", "Connections"}, {"/daemons", "Daemons"},
+	{"/trace", "Trace"}, {"/findings", "Findings"}, {"/blind-spots", "Blind spots"}}
+
+// appView is one view of the dashboard.
+type appView struct{ Path, Title string }
 
 // ServeHTTP finds the page.
 func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -151,7 +155,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := p.files[at]
 	switch {
 	case at != r.URL.Path && at+"/" != r.URL.Path: // who let it in took it for another
-		p.lost(w, r)
+		p.lost(w, r, false)
 	case f != nil && at != "/index.html":
 		f.serve(w, r)
 	case at == "/plain":
@@ -159,7 +163,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(at, "/plain/findings/"):
 		p.serveFinding(w, r, strings.TrimPrefix(at, "/plain/findings/"))
 	case !isApp(at):
-		p.lost(w, r)
+		p.lost(w, r, false)
 	case p.app != nil:
 		w.Header().Set("Cache-Control", "no-cache")
 		p.files["/index.html"].serve(w, r)
@@ -171,8 +175,8 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func isApp(at string) bool {
-	for _, a := range appPaths {
-		if a == at {
+	for _, v := range appViews {
+		if v.Path == at {
 			return true
 		}
 	}

@@ -37,7 +37,7 @@ func finding(id string) mta.Finding {
 	v, low, high := 4120.0, 180.0, 650.0
 	return mta.Finding{ID: id, Code: mta.FindingQueueGrowing, Title: "4120 messages wait " + hostile, Severity: mta.SeverityCritical, Instance: hostile, Since: noon.Add(-time.Hour), Noticed: noon,
 		Cause: "It times out. " + hostile, Evidence: []mta.Evidence{{Text: hostile, Value: &v, Low: &low, High: &high, Lines: []string{"to=<b@example.net> " + hostile}}},
-		RuledOut: []string{hostile}, Advice: []string{"wait " + hostile}, Avoid: []string{"do not flush " + hostile}, Folded: []mta.Finding{{Title: "folded " + hostile, Since: noon}}}
+		RuledOut: []string{hostile}, Advice: []string{"see `mtawatch queue <b>` " + hostile, "a ` alone"}, Avoid: []string{"do not flush " + hostile}, Folded: []mta.Finding{{Title: "folded " + hostile, Since: noon}}}
 }
 
 func (s *source) Status(context.Context) (view.Status, error) {
@@ -204,7 +204,7 @@ func TestPlainFacts(t *testing.T) {
 	ask := serve(t, web.Config{Source: &source{}, Files: fstest.MapFS{}})
 	_, text := ask("/plain")
 	at := -1
-	for _, want := range []string{`http-equiv="refresh" content="30"`, "CRITICAL", "Open findings", `href="/plain/findings/f1"`, "What to do:", "Do not:", "flush", "180-650", "to=&lt;b@example.net&gt;", "Known and left open",
+	for _, want := range []string{`http-equiv="refresh" content="30"`, "CRITICAL", "Open findings", `href="/plain/findings/f1"`, "What to do:", "<code>mtawatch queue &lt;b&gt;</code>", "a ` alone", "Do not:", "flush", "180-650", "to=&lt;b@example.net&gt;", "Known and left open",
 		"Acknowledged", "on it", "Silenced until", "The four vital signs", "unknown: no log", "dispatcher is gone", "Queue by destination and age", ">77<", ">70<", "1-9", "Failures by cause", "greylisted", ">31<", "450 ",
 		"And 5 more", "Clients refused", "192.0.2.7", "established", "4711", "left over", "Blind spots", "run it as root", "Past findings", "/plain/findings/past"} {
 		i := strings.Index(text, want)
@@ -267,6 +267,8 @@ func TestDashboardFiles(t *testing.T) {
 		{"/assets/plain.css", "text/css; charset=utf-8", "no-cache", "body", 200},
 		{"/favicon.svg", "image/svg+xml", "no-cache", "svg", 200},
 		{"/plain", "text/html; charset=utf-8", "no-store", `<a href="/">The dashboard</a>`, 200},
+		{"/queues/tcp_local", "text/html; charset=utf-8", "no-store", `<a href="/queues">Queues</a>`, 404},
+		{"/plain/findings/nobody", "text/html; charset=utf-8", "no-store", "Findings are forgotten", 404},
 		{"/assets/index-x2.js", "text/html; charset=utf-8", "no-store", "No such page", 404},
 		{"/.placeholder", "text/html; charset=utf-8", "no-store", "No such page", 404},
 		{"/assets/../../web.go", "text/html; charset=utf-8", "no-store", "No such page", 404},
