@@ -111,6 +111,40 @@ describe('a healthy host', () => {
     })
   })
 
+  test('an incident that is over is marked inside the plot, whenever the page learns of it', async (t) => {
+    const answer = await lab.get('findings?limit=60')
+    const begin = Date.now() - 7200e3
+    const over = { id: 'over', code: 'queue-growing', severity: 'warning', instance: lab.instance.name, title: 'over', cause: '', since: new Date(begin), end: new Date(begin + 30e3) }
+    const page = await at(t, '/plain')
+    const asked = []
+    let held = true
+    const give = (r) => r.fulfill({ json: { ...answer, past: [over] } })
+    await page.route('**/api/v1/findings?*', (r) => (held ? asked.push(r) : give(r)))
+    await page.goto(lab.api + '/queues')
+    await page.locator('.chart .uplot').waitFor()
+    await until('the question', () => asked.length)
+    held = false
+    await Promise.all(asked.map(give))
+    // How many points of its colour stand in the first rows of the plot, and above it.
+    const seen = () =>
+      page.locator('.chart').first().evaluate((chart) => {
+        const canvas = chart.querySelector('canvas')
+        const plot = chart.querySelector('.u-over')
+        const k = canvas.width / canvas.clientWidth
+        const faint = getComputedStyle(document.documentElement).getPropertyValue('--ink-faint').trim()
+        const colour = [1, 3, 5].map((i) => parseInt(faint.slice(i, i + 2), 16))
+        const rows = (from, to) => {
+          const { data } = canvas.getContext('2d').getImageData(0, from * k, canvas.width, (to - from) * k)
+          let n = 0
+          for (let i = 0; i < data.length; i += 4) if (colour.every((c, j) => Math.abs(data[i + j] - c) < 8) && data[i + 3] > 200) n++
+          return n
+        }
+        return { inside: rows(plot.offsetTop, plot.offsetTop + 4), above: rows(0, plot.offsetTop) }
+      })
+    await until('its mark', async () => (await seen()).inside >= 6)
+    assert.equal((await seen()).above, 0)
+  })
+
   for (const scheme of ['light', 'dark']) {
     test(`axe finds nothing wrong, ${scheme}`, async (t) => {
       const page = await at(t, '/', { colorScheme: scheme })
