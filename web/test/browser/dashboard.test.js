@@ -63,17 +63,21 @@ describe('a healthy host', () => {
     })
   })
 
-  test('a note that is open is not passed over', async (t) => {
+  test('what is open for information, and what is out of the ordinary, is not passed over', async (t) => {
     const page = await at(t, '/')
     const f = { id: 'note-1', code: 'mail-held', severity: 'info', instance: lab.instance.name, title: 'one message is held', cause: 'someone held it', since: new Date().toISOString() }
     page.allowed.push('net::ERR')
     await page.route('**/api/v1/events', (r) => r.abort())
     await page.route('**/api/v1/status', async (r) => {
       const status = await (await r.fetch()).json()
+      status.instances[0].queue.messages = 99999
       await r.fulfill({ json: { ...status, verdict: 'ok', findings: [f] } })
     })
     await page.goto(lab.api)
-    await page.getByText('1 note', { exact: true }).waitFor()
+    await page.getByText('1 finding for information', { exact: true }).click()
+    await page.getByText('Info', { exact: true }).waitFor()
+    await page.getByText('No trouble found.').waitFor()
+    await page.getByText('Not as usual').getByRole('link', { name: 'Queues' }).waitFor()
     await page.getByText('What is open is for information only.').waitFor()
     assert.equal(await page.getByText('No finding is open').count(), 0)
   })
