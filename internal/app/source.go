@@ -247,6 +247,13 @@ func (s *Source) Trace(ctx context.Context, q view.TraceQuery, yield func(view.T
 	t := trace.Tracer{Files: files, NewParsers: s.parsers(logOf), Annotate: s.annotate()}
 	sum, err := t.Run(ctx, q, yield, progress)
 	sum.Unread = append(sum.Unread, unread...)
+	for _, in := range instances {
+		if slices.ContainsFunc(sum.Files, func(f string) bool {
+			return slices.ContainsFunc(in.Logs, func(l mta.LogSource) bool { return l.Name() == logOf[f] })
+		}) {
+			sum.Instances = append(sum.Instances, in.Name)
+		}
+	}
 	return sum, err
 }
 

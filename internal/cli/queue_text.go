@@ -204,7 +204,21 @@ func (t *tool) messageList(m view.Messages) error {
 	if len(tab.rows) > 0 {
 		t.out.print(tab)
 	}
+	t.someoneText(m)
 	return t.messagesEnd(m)
+}
+
+// someoneText says below a list why recipients are "someone at" a domain, and
+// what tells who they are.
+func (t *tool) someoneText(m view.Messages) {
+	for _, item := range m.Messages {
+		for _, r := range item.Recipients {
+			if strings.HasPrefix(r.Address, "@") && r.Address != "@unknown" {
+				t.out.line(t.out.in(dim, "someone at DOMAIN: of a recipient only the domain is kept here; 'mtawatch trace QUEUE-ID' reads the address from the log"))
+				return
+			}
+		}
+	}
 }
 
 // messagesWhole prints each message with all its recipients.
@@ -226,6 +240,7 @@ func (t *tool) messagesWhole(m view.Messages) error {
 			}
 		}
 	}
+	t.someoneText(m)
 	return t.messagesEnd(m)
 }
 

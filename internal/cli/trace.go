@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"runtime/debug"
 	"slices"
@@ -89,11 +88,7 @@ func (t *tool) trace(ctx context.Context, q view.TraceQuery, f parseFlags, logs 
 		t.err.line("mtawatch: not read: " + clean(u))
 	}
 	if !t.json {
-		begin := time.Time{}
-		if sum.Messages == 0 && t.explicitServer() == "" {
-			begin = logsBegin(sum.Files, f)
-		}
-		t.traceText(steps, sum, begin)
+		t.traceText(steps, sum)
 	}
 	switch {
 	case len(sum.Unread) > 0:
@@ -195,43 +190,6 @@ func noPermission(unread []string) bool {
 	return slices.ContainsFunc(unread, func(u string) bool { return strings.Contains(u, fs.ErrPermission.Error()) })
 }
 
-// logsBegin finds the first time stamp of the oldest log: how far back a
-// search that found nothing has looked. It is zero where the log's beginning
-// tells none, or may not be read.
-func logsBegin(files []string, f parseFlags) time.Time {
-	if len(files) == 0 {
-		return time.Time{}
-	}
-	if f.mta == "" {
-		f.mta, _ = sniffLogs(files[:1])
-	}
-	a, cfg, err := f.config()
-	if err != nil {
-		return time.Time{}
-	}
-	in, err := tail.OpenLog(files[0])
-	if err != nil {
-		return time.Time{}
-	}
-	defer in.Close()
-	written, err := modTime(files[0])
-	if err != nil {
-		return time.Time{}
-	}
-	begin, err := io.ReadAll(io.LimitReader(in, 64<<10))
-	if err != nil {
-		return time.Time{}
-	}
-	parser := a.Parser(cfg)
-	for line := range strings.Lines(string(begin)) {
-		events, _ := parser.Parse(nil, adapter.Line{Text: strings.TrimRight(line, "\r\n"), Ref: written}) // other lines tell no time
-		if len(events) > 0 && !events[0].Time.IsZero() {
-			return events[0].Time
-		}
-	}
-	return time.Time{}
-}
-
 func sinceTime(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -263,9 +221,8 @@ func (t *tool) stepJSON(s view.TraceStep) error {
 	return t.out.flush()
 }
 
-// traceText prints each message with its steps in the order of time. begin is
-// where the logs begin, when nothing was found.
-func (t *tool) traceText(steps []view.TraceStep, sum view.TraceSummary, begin time.Time) {
+// traceText prints each message with its steps in the order of time.
+func (t *tool) traceText(steps []view.TraceStep, sum view.TraceSummary) {
 	for i, group := range groupSteps(steps) {
 		if i > 0 {
 			t.out.line("")
@@ -292,14 +249,16 @@ func (t *tool) traceText(steps []view.TraceStep, sum view.TraceSummary, begin ti
 				clean(s.Event.Program), t.out.in(style(mark), clean(text))))
 		}
 	}
-	end := fmt.Sprintf("%s, %s; read %s in %s", plural(int64(sum.Messages), "message"), plural(int64(sum.Steps), "step"),
-		bytesText(sum.Bytes), plural(int64(len(sum.Files)), "file"))
+	end := plural(int64(sum.Messages), "message") + ", " + plural(int64(sum.Steps), "step")
 	if sum.Messages == 0 {
 		end = "not found"
-		if !begin.IsZero() {
-			end += "; the logs reach back to " + begin.Local().Format("2006-01-02 15:04:05")
+		if !sum.Begin.IsZero() {
+			end += "; the logs reach back to " + sum.Begin.Local().Format("2006-01-02 15:04:05")
 		}
-		end += fmt.Sprintf("; read %s in %s", bytesText(sum.Bytes), plural(int64(len(sum.Files)), "file"))
+	}
+	end += fmt.Sprintf("; read %s in %s", bytesText(sum.Bytes), plural(int64(len(sum.Files)), "file"))
+	if len(sum.Instances) > 0 {
+		end += " of " + clean(strings.Join(sum.Instances, ", "))
 	}
 	if sum.Limited {
 		end += "; there are more: see --limit"

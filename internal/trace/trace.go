@@ -104,7 +104,39 @@ func (r *run) finish(err error) (view.TraceSummary, error) {
 	for _, s := range r.ids {
 		r.sum.Messages += s.messages
 	}
+	if r.sum.Messages == 0 && len(r.sum.Files) > 0 && err == nil {
+		r.sum.Begin = begin(r.sum.Files[0], r.NewParsers()(r.sum.Files[0]))
+	}
 	return r.sum, err
+}
+
+// beginSize is how much of a log is searched for its first time stamp.
+const beginSize = 64 << 10
+
+// begin finds the first time stamp of a log: how far back a search that found
+// nothing has looked. It is zero where the log's beginning tells none, or may
+// not be read.
+func begin(name string, parser adapter.Parser) time.Time {
+	info, err := os.Stat(name)
+	if err != nil || parser == nil {
+		return time.Time{}
+	}
+	in, err := tail.OpenLog(name)
+	if err != nil {
+		return time.Time{}
+	}
+	defer in.Close()
+	text, err := io.ReadAll(io.LimitReader(in, beginSize))
+	if err != nil {
+		return time.Time{}
+	}
+	for line := range strings.Lines(string(text)) {
+		events, _ := parser.Parse(nil, adapter.Line{Text: strings.TrimRight(line, "\r\n"), Ref: info.ModTime()}) // other lines tell no time
+		if len(events) > 0 && !events[0].Time.IsZero() {
+			return events[0].Time
+		}
+	}
+	return time.Time{}
 }
 
 // files gives the logs to read: those written after q.Since.

@@ -417,6 +417,9 @@ type TraceSummary struct {
 	Files    []string `json:"files"`
 	Unread   []string `json:"unread,omitempty"` // files that could not be read, with the reason
 	Limited  bool     `json:"limited,omitempty"`
+
+	Instances []string  `json:"instances,omitempty"` // whose logs the files are; none: they were named by the asker
+	Begin     time.Time `json:"begin,omitzero"`      // the first time stamp of the oldest file, where nothing was found
 }
 
 // Progress is how far long work has come.
