@@ -77,40 +77,62 @@ func (d *doctor) rights(path string) string {
 	return rights(d.s.machine, path)
 }
 
-func rights(h fs.FS, path string) string {
-	dir, info := closed(h, path)
+func rights(h fs.ReadLinkFS, path string) string {
+	const capability = "give mtawatch CAP_DAC_READ_SEARCH (AmbientCapabilities= in the unit)"
+	name, info := closed(h, path)
 	st, ok := (*syscall.Stat_t)(nil), false
 	if info != nil {
 		st, ok = info.Sys().(*syscall.Stat_t)
 	}
 	if !ok {
-		return "give mtawatch CAP_DAC_READ_SEARCH (AmbientCapabilities= in the unit), or run it as the mail server's own user"
+		return capability + ", or run it as the mail server's own user"
 	}
-	need := fs.FileMode(0o040) // read
+	need := fs.FileMode(0o4) // read
 	if info.IsDir() {
-		need = 0o050 // list and enter
+		need = 0o5 // list and enter
 	}
-	group, owner := groupName(st.Gid), userName(st.Uid)
-	if info.Mode()&need == need {
-		return fmt.Sprintf("usermod -aG %s USER, for the user that mtawatch runs as: %s is open to that group", group, dir)
+	group, owner, mode := groupName(st.Gid), userName(st.Uid), info.Mode()
+	switch {
+	case mode&need == need: // what is closed lies below
+		return fmt.Sprintf("%s, or run it as %s, the owner of %s", capability, owner, name)
+	case group == "root" && info.IsDir(): // nobody else belongs in that group
+		return fmt.Sprintf("%s is closed to all but %s and the group root: %s, or run it as %s", name, owner, capability, owner)
+	case group == "root":
+		return fmt.Sprintf("%s is closed to all but %s and the group root: %s, or have what makes the log make it for a group, such as adm "+
+			"(logrotate: `create 0640 root adm`), and usermod -aG adm USER; for this one file `setfacl -m u:USER:r %s`", name, owner, capability, name)
+	case mode&(need<<3) == need<<3:
+		return fmt.Sprintf("usermod -aG %s USER, for the user that mtawatch runs as: %s is open to that group", group, name)
 	}
-	if group == "root" { // nobody else belongs there
-		return fmt.Sprintf("%s is closed to all but its owner %s: give mtawatch CAP_DAC_READ_SEARCH (AmbientCapabilities= in the unit), or open it to the user that mtawatch runs as, "+
-			"`setfacl -m u:USER:rX %s`; what makes it anew must do the same (logrotate: `create 0640 root adm`, then usermod -aG adm USER)", dir, owner, dir)
-	}
-	return fmt.Sprintf("%s is closed to all but its owner %s: give mtawatch CAP_DAC_READ_SEARCH (AmbientCapabilities= in the unit), or run it as %s; "+
-		"or open it to the group, `chmod g+rX %s`, and usermod -aG %s USER", dir, owner, owner, dir, group)
+	return fmt.Sprintf("%s is closed to all but its owner %s: %s, or run it as %s; or open it to the group, `chmod g+rX %s`, and usermod -aG %s USER",
+		name, owner, capability, owner, name, group)
 }
+
+// maxLinks bounds the symbolic links that are followed.
+const maxLinks = 8
 
 // closed gives the deepest part of a path that can be looked at: what is
 // below it may not be.
-func closed(h fs.FS, path string) (string, fs.FileInfo) {
-	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
-		if info, err := fs.Stat(h, adapter.Rooted(dir)); err == nil {
-			return dir, info
-		}
-		if dir == "/" || dir == "." {
-			return dir, nil
+func closed(h fs.ReadLinkFS, path string) (string, fs.FileInfo) {
+	links := 0
+	for name := filepath.Clean(path); ; {
+		info, err := h.Lstat(adapter.Rooted(name))
+		switch {
+		case err == nil && info.Mode().Type() == fs.ModeSymlink && links < maxLinks:
+			target, err := h.ReadLink(adapter.Rooted(name))
+			if err != nil {
+				return name, nil
+			}
+			if !filepath.IsAbs(target) {
+				target = filepath.Join(filepath.Dir(name), target)
+			}
+			name = target
+			links++
+		case err == nil:
+			return name, info
+		case name == "/" || name == ".":
+			return name, nil
+		default:
+			name = filepath.Dir(name)
 		}
 	}
 }

@@ -52,14 +52,21 @@ func TestRights(t *testing.T) {
 	owned := func(mode fs.FileMode, gid uint32) *fstest.MapFile {
 		return &fstest.MapFile{Mode: mode, Sys: &syscall.Stat_t{Uid: nobodys, Gid: gid}}
 	}
-	files := fstest.MapFS{"log/group": owned(0o640, nobodys), "log/mine": owned(0o600, nobodys), "log/roots": owned(0o600, 0), "queue": owned(0o750|fs.ModeDir, nobodys)}
+	files := fstest.MapFS{"log": owned(0o755|fs.ModeDir, 0), "log/group": owned(0o640, nobodys), "log/mine": owned(0o600, nobodys), "log/roots": owned(0o600, 0),
+		"log/rootgroup": owned(0o640, 0), "log/link": {Mode: fs.ModeSymlink | 0o777, Data: []byte("group")}, "log/loop": {Mode: fs.ModeSymlink | 0o777, Data: []byte("loop")},
+		"queue": owned(0o750|fs.ModeDir, nobodys), "open": owned(0o755|fs.ModeDir, nobodys), "roots": owned(0o750|fs.ModeDir, 0)}
 	tests := []struct {
 		path, want, without string
 	}{
 		{"/log/group", "usermod -aG of number 987654 USER", "setfacl"},
+		{"/log/link", "/log/group is open to that group", "setfacl"},
+		{"/log/loop", "CAP_DAC_READ_SEARCH", "usermod"},
 		{"/log/mine", "run it as number 987654; or open it to the group", "setfacl"},
-		{"/log/roots", "`setfacl -m u:USER:rX /log/roots`", "usermod -aG root"},
+		{"/log/roots", "`setfacl -m u:USER:r /log/roots`", "usermod -aG root"},
+		{"/log/rootgroup", "`setfacl -m u:USER:r /log/rootgroup`", "usermod -aG root"},
 		{"/queue/q", "/queue is open to that group", "setfacl"},
+		{"/open/q", "the owner of /open", "usermod"},
+		{"/roots/q", "/roots is closed to all but number 987654 and the group root: give mtawatch CAP_DAC_READ_SEARCH", "usermod"},
 	}
 	for _, tt := range tests {
 		if got := rights(files, tt.path); !strings.Contains(got, tt.want) || strings.Contains(got, tt.without) {
