@@ -55,11 +55,14 @@ func idleSince(c *Case, in *Instance) time.Time {
 	if last.IsZero() || last.After(c.Now) {
 		return c.Now
 	}
-	if since.Before(last) {
+	if since.Before(last.Add(-attemptsWithin)) {
 		since = last
 	}
 	return since
 }
+
+// attemptsWithin is how long before their step attempts may have been made.
+const attemptsWithin = 10 * time.Second
 
 func jobControllerHangs(c *Case, in *Instance, u untriedMail, k *Candidate) {
 	k.Rank, k.Since, k.Confidence, k.State = RankContradiction, u.since, 0.9, "hangs"

@@ -23,6 +23,7 @@ func TestStoppedJobControllerSince(t *testing.T) {
 	}{
 		{"nothing waits", 0, false, 0},
 		{"mail waits", 6 * time.Second, false, 6 * time.Second},
+		{"mail waits since the step of the last attempt", 14 * time.Second, false, 14 * time.Second},
 		{"older mail waits than the last attempt", time.Hour, false, 10 * time.Second},
 		{"it waits in a stopped channel", time.Hour, true, 0},
 	} {
