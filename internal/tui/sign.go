@@ -132,9 +132,9 @@ func (g *sign) judge(s *view.Status, in *view.InstanceStatus) {
 	case g.verdict != view.VerdictOK:
 	case !s.Judged:
 		g.word = "not judged"
-	case g.usual != nil && g.value > g.usual.High:
+	case g.usual != nil && g.value > math.Ceil(g.usual.High-1e-9): // as the range is shown
 		g.word = "above normal"
-	case g.usual != nil && g.value < g.usual.Low:
+	case g.usual != nil && g.value < math.Floor(g.usual.Low+1e-9):
 		g.word = "below normal"
 	}
 	if g.normal == "" {

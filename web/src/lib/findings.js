@@ -30,10 +30,10 @@ export function verdict(sign, findings, { unknown = '', judged = true, now = nul
   return { word: aside || place(now, normal), level: 'ok', finding: null, follows: false }
 }
 
-/** Where a figure lies without being an incident. */
+/** Where a figure lies without being an incident, by the range as it is shown: in whole numbers, rounded outwards. */
 function place(now, normal) {
   if (now == null || !normal) return 'normal'
-  return now > normal.high ? 'above normal' : 'normal' // few failures and a short queue are no news
+  return now > Math.ceil(normal.high - 1e-9) ? 'above normal' : 'normal' // few failures and a short queue are no news
 }
 
 /** Less sent a minute than is normal, in words; "" when it is not, or not known. */

@@ -50,6 +50,7 @@ test('the verdict of a sign', () => {
   assert.equal(verdict('failures', [f]).word, 'normal')
   assert.equal(verdict('failures', [], { unknown: 'no log' }).word, 'unknown')
   assert.equal(verdict('queues', [], { now: 9, normal: { low: 1, high: 5 } }).word, 'above normal')
+  assert.equal(verdict('queues', [], { now: 6, normal: { low: 1, high: 5.2 } }).word, 'normal', 'the range is shown as 1–6')
   assert.equal(verdict('queues', [], { judged: false }).level, 'unknown')
 })
 
