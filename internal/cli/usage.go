@@ -78,7 +78,7 @@ func wrongFlag(c *cobra.Command, err error) error {
 	if f == nil {
 		return view.Advise(err, advice)
 	}
-	wants := ""
+	var wants string
 	switch f.Value.Type() {
 	case "int", "int64", "uint16", "uint":
 		wants = "a whole number"

@@ -11,7 +11,7 @@ import (
 // that it is to be started.
 func channelBack(c *Case, m *mta.Finding) bool {
 	in := c.instance(m.Instance)
-	if in == nil || m.Cause != stoppedCause || !c.Facts.Looked(in.Name) || conditionOf(c, in.Name, mta.ConditionQueueStopped, m.Subject) != nil {
+	if in == nil || m.Cause != stoppedCause || !c.Facts.Looked(in.Name) || stopOf(c, in.Name, m.Subject) != nil {
 		return false
 	}
 	i := slices.IndexFunc(in.Queues, func(q *Queue) bool { return q.Name == m.Subject })

@@ -87,11 +87,11 @@ func untriedOfAll(in *Instance) string {
 	return amountOf(sum, "message") + " in the channels never tried, the oldest waits for " + span(oldest)
 }
 
-// conditionOf gives the first condition of a kind about a subject ("" is any); nil when there is none.
-func conditionOf(c *Case, instance string, kind mta.ConditionKind, subject string) *mta.Condition {
+// stopOf gives by what a queue is stopped ("" is any queue); nil when it is not.
+func stopOf(c *Case, instance, queue string) *mta.Condition {
 	list := c.Facts.Conditions(instance)
 	for i := range list {
-		if list[i].Kind == kind && (subject == "" || list[i].Subject == subject) {
+		if list[i].Kind == mta.ConditionQueueStopped && (queue == "" || list[i].Subject == queue) {
 			return &list[i]
 		}
 	}
@@ -101,7 +101,7 @@ func conditionOf(c *Case, instance string, kind mta.ConditionKind, subject strin
 // stoppedChannelsHoldIt reports whether the untried mail stands in channels
 // that an operator has stopped.
 func stoppedChannelsHoldIt(c *Case, in *Instance) bool {
-	if conditionOf(c, in.Name, mta.ConditionQueueStopped, "") == nil {
+	if stopOf(c, in.Name, "") == nil {
 		return false
 	}
 	stopped, others := 0.0, 0.0
@@ -110,7 +110,7 @@ func stoppedChannelsHoldIt(c *Case, in *Instance) bool {
 		if !ok {
 			continue
 		}
-		if conditionOf(c, in.Name, mta.ConditionQueueStopped, q.Name) != nil {
+		if stopOf(c, in.Name, q.Name) != nil {
 			stopped += n
 		} else {
 			others += n
@@ -126,7 +126,7 @@ func channelsStuck(c *Case, in *Instance) []Candidate {
 		if q.Untried == nil || OnHold(q.Name) {
 			continue
 		}
-		if stop := conditionOf(c, in.Name, mta.ConditionQueueStopped, q.Name); stop != nil {
+		if stop := stopOf(c, in.Name, q.Name); stop != nil {
 			list = append(list, channelStopped(c, in, q, stop))
 		} else if k, ok := channelStuck(c, in, q); ok {
 			list = append(list, k)
@@ -176,7 +176,7 @@ func channelStopped(c *Case, in *Instance, q *Queue, stop *mta.Condition) Candid
 		k.Severity = mta.SeverityWarning
 	}
 	k.Title = "the channel " + q.Name + whose(in.Name) + " is stopped: " + amountOf(waiting, "message") + " wait in it"
-	k.Cause, k.State = stoppedCause, "stopped"
+	k.Cause, k.State = stoppedCause, stoppedState
 	k.Evidence = append([]mta.Evidence{{Text: stop.Text, Lines: cutLines(stop.Lines)}}, k.Evidence...)
 	k.Explain = func(m *mta.Finding) { explainChannel(c, in, q, true, m) }
 	return k

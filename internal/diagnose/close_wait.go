@@ -59,7 +59,7 @@ func closeWait(c *Case, p *Port) (Candidate, bool) {
 	k.DependsOn = []mta.FindingCode{mta.FindingDispatcherDown, mta.FindingFloodOneSource, mta.FindingFloodManySources, mta.FindingOwnDNSDead, mta.FindingOwnResourceFailing}
 	k.Stays = true
 	if stopped { // it was seen why: a minute of waiting proves no more
-		k.Rank, k.Need, k.State, k.DependsOn = RankDirect, twice, "stopped", k.DependsOn[:1]
+		k.Rank, k.Need, k.State, k.DependsOn = RankDirect, twice, stoppedState, k.DependsOn[:1]
 	}
 	k.Title = amountOf(n, "connection") + " to port " + p.Port + " left by the client and never closed by us"
 	k.Cause = "server processes do not notice that their client is gone: they hang (in a filter, a lookup, the disk), are stopped, or have a fault."

@@ -42,10 +42,13 @@ func daemonEnded(c *Case, in *Instance, d *Daemon, role mta.Role, e ended, effec
 	}
 }
 
+// stoppedState is the State of what was stopped and is there: processes by a signal, a channel by its operator.
+const stoppedState = "stopped"
+
 // daemonStopped completes it where a signal has stopped the first of the stuck
 // processes, of which text tells.
 func daemonStopped(c *Case, in *Instance, role mta.Role, stuck []mta.RoleProcess, text, effect string, k *Candidate) {
-	k.Need, k.Confidence, k.State = twice, 0.99, "stopped"
+	k.Need, k.Confidence, k.State = twice, 0.99, stoppedState
 	k.Title = theDaemon(c, in.Name, role) + " is stopped: " + effect
 	k.Cause = daemonName(c, in.Name, role) + " " + amountPlain(stuck[0].PID) + " was stopped by a signal (SIGSTOP); send SIGCONT."
 	k.Evidence = []mta.Evidence{fact(text)}

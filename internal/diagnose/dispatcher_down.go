@@ -35,7 +35,7 @@ func dispatcherDown(c *Case, in *Instance) (Candidate, bool) {
 	default:
 		return Candidate{}, false
 	}
-	k.Explain = func(m *mta.Finding) { explainDispatcher(c, in, m) }
+	k.Explain = func(m *mta.Finding) { explainDispatcher(c, in, k.State, m) }
 	return k, true
 }
 
@@ -184,7 +184,7 @@ func dispatcherHangs(c *Case, in *Instance, k *Candidate) bool {
 	return true
 }
 
-func explainDispatcher(c *Case, in *Instance, m *mta.Finding) {
+func explainDispatcher(c *Case, in *Instance, state string, m *mta.Finding) {
 	if _, orphans := living(c.Facts.Processes(in.Name), mta.RoleJobController); len(orphans) > 0 {
 		m.Evidence = append(m.Evidence, fact("left over from the dispatcher that ended: "+named(orphans)))
 	}
@@ -192,6 +192,10 @@ func explainDispatcher(c *Case, in *Instance, m *mta.Finding) {
 		m.RuledOut = append(m.RuledOut, "the queue's disk is not full: "+amount(v/(1<<30))+" GiB are free")
 	}
 	m.Evidence = append(m.Evidence, complaints(c, in, "dispatcher")...)
+	if state == stoppedState {
+		m.Avoid = append(m.Avoid, "do not start another: this one is there, and goes on when it is let")
+		return
+	}
 	m.Advice = append(m.Advice, startAdvice(c, in.Name)...)
 	if !strings.Contains(m.Cause, "on purpose") {
 		m.Advice = append(m.Advice, "see whether the kernel killed it for memory: `dmesg -T | grep -i -e oom -e killed`")

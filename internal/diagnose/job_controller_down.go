@@ -37,7 +37,7 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 			k.Cause = daemonName(c, in.Name, mta.RoleJobController) + " is alive but waits in the kernel (state D), usually for a disk or a network file system."
 		}
 	}
-	k.Explain = func(m *mta.Finding) { explainJobController(c, in, m) }
+	k.Explain = func(m *mta.Finding) { explainJobController(c, in, k.State, m) }
 	return k, true
 }
 
@@ -47,7 +47,7 @@ func jobControllerDown(c *Case, in *Instance) (Candidate, bool) {
 func idleSince(c *Case, in *Instance) time.Time {
 	last, oldest := in.Attempts.Last(), time.Duration(0)
 	for _, q := range in.Queues {
-		if n, age, ok := untriedOf(q); ok && n >= 1 && conditionOf(c, in.Name, mta.ConditionQueueStopped, q.Name) == nil {
+		if n, age, ok := untriedOf(q); ok && n >= 1 && stopOf(c, in.Name, q.Name) == nil {
 			oldest = max(oldest, age)
 		}
 	}
@@ -83,7 +83,7 @@ func jobControllerHangs(c *Case, in *Instance, u untriedMail, k *Candidate) {
 	}
 }
 
-func explainJobController(c *Case, in *Instance, m *mta.Finding) {
+func explainJobController(c *Case, in *Instance, state string, m *mta.Finding) {
 	if n, ok := in.Dispatcher.Count.Value(); ok && n >= 1 {
 		m.RuledOut = append(m.RuledOut, "the dispatcher runs: mail is accepted")
 	}
@@ -97,18 +97,19 @@ func explainJobController(c *Case, in *Instance, m *mta.Finding) {
 		m.Evidence = append(m.Evidence, fact(text))
 	}
 	m.Evidence = append(m.Evidence, complaints(c, in, "job_controller")...)
-	switch software(c, in.Name) {
-	case "postfix", "":
+	switch name := software(c, in.Name); {
+	case state == stoppedState: // it is to go on, not to be started
+	case name == "postfix", name == "":
 		m.Advice = append(m.Advice, "see what Postfix says of it: `postfix status`, and the lines of qmgr and master in the mail log",
 			"after its fault is mended, `postfix reload` starts it anew; if master has throttled it, it comes back within a minute by itself")
-	case "imta":
+	case name == "imta":
 		m.Advice = append(m.Advice, "read the newest job_controller.log-* (empty while all is well), then start it: `start-msg job_controller`, in older releases `imsimta start job_controller`; it reads the queue from disk, which takes minutes with much mail",
 			"afterwards see that the channels work: `imsimta qm jobs`, `imsimta process`")
-	case "exim":
+	case name == "exim":
 		m.Advice = append(m.Advice, "start the daemon with its queue interval: `exim -bd -q30m` (Debian: `systemctl start exim4`)")
-	case "sendmail":
+	case name == "sendmail":
 		m.Advice = append(m.Advice, "start the queue runner: `sendmail -q15m` (systemd: `systemctl start sendmail`)")
-	case "opensmtpd":
+	case name == "opensmtpd":
 		m.Advice = append(m.Advice, "restart it as a whole: `systemctl restart opensmtpd`; its processes live and die together")
 	}
 	m.Avoid = append(m.Avoid, noFlushUnrun,

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,9 @@ func TestStoppedJobControllerSince(t *testing.T) {
 				if m.Code == mta.FindingJobControllerDown {
 					if late := m.Since.Sub(seen.Add(-tt.since)); late > 0 || late < -2*time.Second {
 						t.Errorf("since %s, want %s", m.Since, seen.Add(-tt.since))
+					}
+					if advice := strings.Join(m.Advice, "\n"); !strings.Contains(advice, "kill -CONT") || strings.Contains(advice, "start-msg") {
+						t.Errorf("it is there, and to be let go on: %s", advice)
 					}
 					return
 				}
