@@ -64,7 +64,8 @@ type Change struct {
 type Config struct {
 	Past int
 	// Over is asked in each step in which an open finding, or a consequence of one, is
-	// away. Over is since when it would be seen to be over. It may rewrite its copy to what was seen instead, and then gives true.
+	// away. Over of its copy is since when it would be seen to be over. It may rewrite
+	// the copy to what was seen instead, and then gives true.
 	Over func(*mta.Finding) bool
 	// Unseen is asked then, too: whether it cannot be seen now if the finding is over.
 	// The time for which it is away counts only from when it can. nil: it always can.

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -42,18 +41,7 @@ func TestStoppedChannelIsLookedAtOften(t *testing.T) {
 		told := func(after time.Duration, most int32, want string) {
 			t.Helper()
 			before := reads.Load()
-			time.Sleep(after)
-			synctest.Wait()
-			title := ""
-			open, _ := b.Findings()
-			for i := range open {
-				if open[i].Code == mta.FindingQueueNotDraining {
-					title = open[i].Title
-				}
-			}
-			if want == "" && title != "" || !strings.Contains(title, want) {
-				t.Errorf("%s later %q is told, want %q", after, title, want)
-			}
+			toldAfter(t, b, after, mta.FindingQueueNotDraining, want)
 			if n := reads.Load() - before; n > most {
 				t.Errorf("its files were read %d times in %s, want at most %d", n, after, most)
 			}

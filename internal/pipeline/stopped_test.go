@@ -4,14 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/mtawatch/mtawatch/internal/adapter"
 	"github.com/mtawatch/mtawatch/internal/mta"
 )
 
@@ -24,13 +22,7 @@ func TestStoppedDaemonIsLookedAt(t *testing.T) {
 		process := func(pid, parent int, name, state string) mta.Process {
 			return mta.Process{PID: pid, PPID: parent, Name: name, State: state, Start: began}
 		}
-		known := []adapter.Adapter{{Name: "postfix", Roles: func(_ mta.Instance, list []mta.Process) []mta.Role {
-			roles := make([]mta.Role, len(list))
-			for i := range list {
-				roles[i] = map[string]mta.Role{"master": mta.RoleDispatcher, "qmgr": mta.RoleJobController}[list[i].Name]
-			}
-			return roles
-		}}}
+		known := byName()
 		b := New(Config{Adapters: known, Judge: true, Logger: slog.New(slog.DiscardHandler)})
 		b.SetInstances([]mta.Instance{{MTA: "postfix", Name: "postfix", Running: true}})
 		m := new(table)
@@ -46,18 +38,9 @@ func TestStoppedDaemonIsLookedAt(t *testing.T) {
 			})
 		})
 		g.Go(func() error { return every(ctx, missedEvery, r.lookForMissed) })
-		told := func(after time.Duration, want string) (f mta.Finding) {
+		told := func(after time.Duration, want string) mta.Finding {
 			t.Helper()
-			time.Sleep(after)
-			synctest.Wait()
-			open, _ := b.Findings()
-			if i := slices.IndexFunc(open, func(f mta.Finding) bool { return f.Code == mta.FindingJobControllerDown }); i >= 0 {
-				f = open[i]
-			}
-			if want == "" && f.Title != "" || !strings.Contains(f.Title, want) {
-				t.Errorf("%s later %q is told, want %q", after, f.Title, want)
-			}
-			return f
+			return toldAfter(t, b, after, mta.FindingJobControllerDown, want)
 		}
 		told(31*time.Second, "")
 		m.set(master, process(11, 10, "qmgr", "T")) // read 9 s later

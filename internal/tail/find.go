@@ -211,13 +211,10 @@ func (f *follower) copying(s, log sibling) bool {
 	if a.z != nil || b.z != nil || os.SameFile(s.info, log.info) {
 		return false
 	}
-	var heads [2][headLen]byte
-	na, _ := a.f.ReadAt(heads[0][:], 0)
-	nb, _ := b.f.ReadAt(heads[1][:], 0)
-	n := min(na, nb)
-	// Enough to tell: a whole line, a whole head, or all of the copy so far.
-	enough := bytes.IndexByte(heads[0][:n], '\n') >= 0 || n == headLen || n > 0 && n == na
-	return enough && bytes.Equal(heads[0][:n], heads[1][:n])
+	copied, begins := a.first(), b.first()
+	n := min(len(copied), len(begins))
+	// All of the copy so far is enough to tell, too.
+	return (tells(copied[:n]) || n > 0 && n == len(copied)) && bytes.Equal(copied[:n], begins[:n])
 }
 
 // newestMark gives the mark of the newest rotated sibling that is not empty,

@@ -231,7 +231,7 @@ func (f *follower) rotatedAway(ctx context.Context, st fs.FileInfo) (bool, error
 		f.chain[0].skip(held)
 	}
 	for _, lf := range f.chain {
-		if lf.dev == f.cur.dev && lf.ino == f.cur.ino {
+		if lf.sameFile(f.cur) {
 			// It is read again from the chain, not watched beside it.
 			f.cur.close()
 			f.cur = nil
@@ -360,7 +360,7 @@ func (f *follower) overtaken() bool {
 // have been rotated and even compressed meanwhile.
 func (f *follower) isCurrent(lf *logFile) bool {
 	if lf.z == nil {
-		return lf.ino == f.cur.ino && lf.dev == f.cur.dev
+		return lf.sameFile(f.cur)
 	}
 	begins := make([]byte, len(f.cur.head))
 	n, _ := io.ReadFull(lf.z, begins)
@@ -371,7 +371,7 @@ func (f *follower) isCurrent(lf *logFile) bool {
 // watchedLate reports whether a file is among those read and still watched.
 func (f *follower) watchedLate(lf *logFile) bool {
 	for _, l := range f.late {
-		if l.ino == lf.ino && l.dev == lf.dev && len(l.head) > 0 {
+		if l.sameFile(lf) && len(l.head) > 0 {
 			return true
 		}
 	}
@@ -382,22 +382,20 @@ func (f *follower) watchedLate(lf *logFile) bool {
 // copy in the making: what it begins with now was read from the log since, or
 // is about to be.
 func (f *follower) readElsewhere(lf *logFile) bool {
-	var room [headLen]byte
-	n, _ := lf.f.ReadAt(room[:], 0)
-	begins := room[:n]
-	if bytes.IndexByte(begins, '\n') < 0 && n < headLen {
-		return false // not yet enough to tell
+	first := lf.first()
+	if !tells(first) {
+		return false // not yet
 	}
 	others := slices.Clone(f.chain)
 	if f.cur != nil {
 		others = append(others, f.cur)
 	}
 	for _, other := range append(others, f.late...) {
-		if other != lf && other.beginsLike(begins) {
+		if other != lf && other.beginsLike(first) {
 			return true
 		}
 	}
-	return f.after != nil && 0 < f.after.Head && f.after.Head <= n && sum(begins[:f.after.Head]) == f.after.HeadSum
+	return f.after != nil && 0 < f.after.Head && f.after.Head <= len(first) && sum(first[:f.after.Head]) == f.after.HeadSum
 }
 
 // noLongerEmpty notes that something was read of a file that was empty when it

@@ -108,6 +108,9 @@ func (lf *logFile) is(st fs.FileInfo) bool {
 	return lf.z == nil && dev == lf.dev && ino == lf.ino
 }
 
+// sameFile reports whether both are the same file on the disk.
+func (lf *logFile) sameFile(o *logFile) bool { return lf.dev == o.dev && lf.ino == o.ino }
+
 // fileID tells files and their contents apart for a short while.
 type fileID struct {
 	dev, ino uint64
@@ -290,17 +293,26 @@ func (lf *logFile) holds(want []byte, off int64) bool {
 	return n == len(want) && bytes.Equal(got, want)
 }
 
+// first gives the file's first bytes as they stand there now; at most headLen.
+func (lf *logFile) first() []byte {
+	b := make([]byte, headLen)
+	n, _ := lf.f.ReadAt(b, 0)
+	return b[:n]
+}
+
+// tells reports whether first bytes are enough to tell a log from another: a
+// whole line, or a whole head.
+func tells(first []byte) bool { return len(first) == headLen || bytes.IndexByte(first, '\n') >= 0 }
+
 // beginsLike reports whether the file has, or had when it was read, these bytes
-// at its start, as many of them as it holds, and at least a whole line of them.
-func (lf *logFile) beginsLike(bytesOf []byte) bool {
+// at its start, as many of them as it holds, and enough of them to tell.
+func (lf *logFile) beginsLike(first []byte) bool {
 	have := lf.head
 	if lf.unsure() {
-		var room [headLen]byte
-		n, _ := lf.f.ReadAt(room[:], 0)
-		have = room[:n]
+		have = lf.first()
 	}
-	n := min(len(have), len(bytesOf))
-	return (n == headLen || bytes.IndexByte(have[:n], '\n') >= 0) && bytes.Equal(have[:n], bytesOf[:n])
+	n := min(len(have), len(first))
+	return tells(have[:n]) && bytes.Equal(have[:n], first[:n])
 }
 
 // startsLike reports whether the file's first bytes are those of a mark.
